@@ -1,0 +1,1 @@
+"""Sterling: what your synthetic data is worth in real rows, and the mix that works."""

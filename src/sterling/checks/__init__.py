@@ -1,0 +1,1 @@
+"""Layer 3: judges single records; one public thing a file."""

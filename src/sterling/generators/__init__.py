@@ -1,0 +1,1 @@
+"""Layer 3: makes synthetic records; one public thing a file."""

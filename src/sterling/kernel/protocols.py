@@ -1,0 +1,229 @@
+"""The contracts between rooms. Protocols, not base classes: anything of this shape will do."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeVar, runtime_checkable
+
+from sterling.kernel.dataset import Batch, Dataset
+from sterling.kernel.finding import Better, Finding, Json
+from sterling.kernel.task import Task
+from sterling.kernel.view import Need, View
+
+if TYPE_CHECKING:
+    import numpy as np
+    import pyarrow as pa
+
+    from sterling.kernel.view import Floats
+
+Effort = Literal["fast", "full"]
+Score = Literal["auc", "r2"]
+
+
+class Generator(Protocol):
+    """Makes synthetic records. A frozen dataclass whose fields are its settings."""
+
+    def fit(self, data: Dataset, *, rng: np.random.Generator) -> Any:
+        """Learn from `data`; returns a new frozen, picklable value and changes nothing.
+
+        Raises:
+            InputError: if there is nothing to learn from (no rows, no usable column).
+        """
+        ...
+
+    def sample(self, fitted: Any, n: int, *, rng: np.random.Generator, given: Batch | None = None) -> Iterator[Batch]:
+        """Yield batches of n rows in all, in the schema and storage types of the data it was fitted on.
+
+        Args:
+            fitted: what `fit` returned.
+            n: rows to make, > 0.
+            rng: the stream of this task.
+            given: columns (prompts, scene parameters) to be held fixed, n rows; None for free sampling.
+        """
+        ...
+
+
+class Augmenter(Protocol):
+    """Moves data **and** labels."""
+
+    def apply(self, batch: Batch, *, rng: np.random.Generator) -> Batch:
+        """The augmented rows with `_sterling_parent` and validity per record."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Marks:
+    """What a check says of each record of a batch.
+
+    Args:
+        actions: [n] Arrow strings "keep", "drop" or "flag".
+        reasons: [n] Arrow strings, null where the action is "keep".
+    """
+
+    actions: pa.Array
+    reasons: pa.Array
+
+
+class Check(Protocol):
+    """Judges single records. A frozen dataclass whose fields are its settings."""
+
+    def fit(self, reference: Dataset | None, *, rng: np.random.Generator) -> Any:
+        """Learn what is right from a reference, or from the schema alone where there is none."""
+        ...
+
+    def apply(self, fitted: Any, batch: Batch) -> Marks:
+        """Mark every record."""
+        ...
+
+
+class Learner(Protocol):
+    """The model the data is for. A frozen dataclass whose fields are its settings."""
+
+    def fit(self, data: View, weights: Floats | None, *, rng: np.random.Generator, start: Any = None) -> Any:
+        """Train on `data` ([n] weights, mean 1; None = all 1); `start` continues from a model where it can."""
+        ...
+
+
+@runtime_checkable
+class PredictingLearner(Protocol):
+    """A learner that can say what it thinks of each record."""
+
+    def predict(self, model: Any, data: View) -> Floats:
+        """[n, k] class probabilities in the order of the target's levels, or [n] predicted numbers."""
+        ...
+
+    def losses(self, model: Any, data: View) -> Floats:
+        """[n] loss per record: log loss in nats, or squared error; smaller is better."""
+        ...
+
+
+@runtime_checkable
+class ScoringLearner(Protocol):
+    """A learner of which only an aggregate score is known, such as the user's own program."""
+
+    def score(self, model: Any, data: View) -> float:
+        """The user's metric on `data`; larger is better."""
+        ...
+
+
+class Modality(Protocol):
+    """What a record is."""
+
+    name: str
+
+    def views(self, sets: Sequence[Dataset]) -> tuple[View, ...]:
+        """One view per set, in one encoding shared by all of them."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """The terms on which a measure is taken; the caller's policy, never the measure's own taste.
+
+    Args:
+        alpha: the chance of a false alarm that this measure may spend on all its looks together.
+        level: nominal coverage of the printed intervals.
+        bound: the policy's tolerance, in the measure's own unit; None for the measure's default.
+        effort: "fast" may subsample and says so in the finding.
+        slices: columns whose slices the user asked for.
+        learner: the model the data is for, where the measure needs one.
+        runs: trainings per arm, for measures that train.
+    """
+
+    alpha: float = 0.0025
+    level: float = 0.95
+    bound: float | None = None
+    effort: Effort = "full"
+    slices: tuple[str, ...] = ()
+    learner: Learner | None = None
+    runs: int = 5
+
+
+class Measure(Protocol):
+    """Compares sets. A function, marked by `measure(...)`; its name is the file's name."""
+
+    def __call__(
+        self, real: View, synthetic: View, *, holdout: View | None, rng: np.random.Generator, terms: Terms
+    ) -> tuple[Finding, ...]:
+        """Never empty. `real` is the train part, `holdout` real rows that no generator saw."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """What the runner must know of a measure before calling it."""
+
+    needs: frozenset[Need]
+    title: str
+    better: Better
+    floor: bool
+
+
+F = TypeVar("F", bound=Callable[..., tuple[Finding, ...]])
+MARK = "__sterling_mark__"
+
+
+def measure(*needs: Need, title: str, better: Better, floor: bool = True) -> Callable[[F], F]:
+    """Mark a function as a measure: what it needs, its title in reports, which way is better.
+
+    Args:
+        needs: what it must be given; where a need is not met the runner says `not_applicable`
+            (nothing was declared) or `unmeasured` (something is missing), and does not call it.
+        title: plain words for a report.
+        better: "lower", "higher" or "target".
+        floor: whether "real against real" makes sense for it; False for measures that carry their
+            own control.
+    """
+
+    def mark(function: F) -> F:
+        setattr(function, MARK, Mark(frozenset(needs), title, better, floor))
+        return function
+
+    return mark
+
+
+def mark_of(function: Measure) -> Mark:
+    """The mark that `measure` left."""
+    return getattr(function, MARK)
+
+
+class Cache(Protocol):
+    """Results by task key; a paid call is looked up here before anything else happens."""
+
+    def get(self, key: str) -> bytes | None:
+        """The stored result, or None."""
+        ...
+
+    def put(self, key: str, value: bytes) -> None:
+        """Store atomically; storing twice is harmless."""
+        ...
+
+
+class Ledger(Protocol):
+    """Append-only record of events, time, tokens and money."""
+
+    def record(self, event: str, **facts: Json) -> None:
+        """Append one event; survives kill -9 right after it returns."""
+        ...
+
+
+class ShardJob(Protocol):
+    """Work on one shard: Arrow table in, Arrow table out. Built in the worker from its settings."""
+
+    def __call__(self, shard: Batch, *, rng: np.random.Generator) -> Batch:
+        """The result for one shard; depends on nothing but the shard, the settings and `rng`."""
+        ...
+
+
+OnEvent = Callable[[str, Mapping[str, Json]], None]
+
+
+class Executor(Protocol):
+    """Runs tasks somewhere and hands results back as they finish."""
+
+    def run(
+        self, tasks: Sequence[Task], work: Callable[[Task], bytes], *, on_event: OnEvent
+    ) -> Iterator[tuple[Task, bytes | Exception]]:
+        """Yield every task once, with its result or with the error that survived the retries."""
+        ...

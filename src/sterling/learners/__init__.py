@@ -1,0 +1,1 @@
+"""Layer 2: the model the data is for; siblings apart."""

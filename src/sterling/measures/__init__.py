@@ -1,0 +1,1 @@
+"""Layer 3: compares sets; one public function a file."""

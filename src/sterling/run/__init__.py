@@ -1,0 +1,1 @@
+"""Layer 5: shards and executors, ledger, panel."""

@@ -1,0 +1,1 @@
+"""Layer 7: data set, card, Croissant, PROV."""

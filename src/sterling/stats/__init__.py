@@ -1,0 +1,1 @@
+"""Layer 1: pure mathematics on arrays; returns Estimate, Unmeasured or arrays."""
