@@ -82,9 +82,7 @@ def test_imports_point_down_and_siblings_never_meet(path: Path) -> None:
         if other == room:
             if room in SIBLINGS_APART and len(parts) > 2:
                 me = path.relative_to(SRC / room).parts[0].removesuffix(".py")
-                shared = parts[2].startswith("_") is False and (SRC / room / f"{parts[2]}.py").exists()
-                package = (SRC / room / parts[2]).is_dir()
-                assert parts[2] == me or not (shared or package), f"{path} imports its sibling {name}"
+                assert parts[2] == me, f"{path} imports its sibling {name}"
             continue
         assert LAYER[other] < LAYER[room], f"{path}: {room} (layer {LAYER[room]}) imports {name} (layer {LAYER[other]})"
 

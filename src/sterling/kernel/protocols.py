@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeVar, runtime_checkable
 
-from sterling.kernel.dataset import Batch, Dataset
+from sterling.kernel.dataset import Dataset
 from sterling.kernel.finding import Better, Finding, Json
 from sterling.kernel.task import Task
 from sterling.kernel.view import Need, View
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     import numpy as np
     import pyarrow as pa
 
+    from sterling.kernel.dataset import Batch
     from sterling.kernel.view import Floats
 
 Effort = Literal["fast", "full"]

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
-from dataclasses import fields, is_dataclass
+from dataclasses import fields
 from importlib.metadata import entry_points
 from typing import Any, Literal
 
@@ -54,7 +54,7 @@ def build(room: Room, name: str, settings: dict[str, Any]) -> Any:
         InputError: if the class refuses a value.
     """
     cls: Any = resolve(room, name)
-    known = [f.name for f in fields(cls)] if is_dataclass(cls) else []
+    known = [f.name for f in fields(cls)]
     for key in settings:
         if key not in known:
             raise UnknownName.among(key, known, what=f"setting of {name}")
