@@ -30,7 +30,8 @@ class Need(StrEnum):
     TARGET = "target"
     GROUPS = "groups"
     TIME = "time"
-    HOLDOUT = "holdout"  # real rows that no generator saw, for certain
+    BENCHMARK = "benchmark"  # real rows set apart to score on
+    HOLDOUT = "holdout"  # the same, and for certain unseen by the generator
     LEARNER = "learner"
 
 
@@ -110,7 +111,7 @@ class View:
 
     @property
     def offers(self) -> frozenset[Need]:
-        """Which needs this view meets by itself (HOLDOUT and LEARNER are the caller's to give)."""
+        """Which needs this view meets by itself (BENCHMARK, HOLDOUT and LEARNER are the caller's to give)."""
         has = {
             Need.COLUMNS: bool(self.columns),
             Need.EMBEDDING: self.embedding is not None,
