@@ -1,0 +1,244 @@
+"""How well predictions meet the truth: AUC, macro AUC, R2, and all of them under joint resampling."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+
+from sterling.kernel.estimate import Unmeasured
+from sterling.kernel.schema import Kind
+from sterling.kernel.view import Column
+
+if TYPE_CHECKING:
+    from sterling.kernel.view import AnyArray, Floats
+
+ScoreKind = Literal["auc", "macro_auc", "r2"]
+NAMES: dict[ScoreKind, str] = {"auc": "AUC", "macro_auc": "macro AUC", "r2": "R2"}
+# What a model reaches that has learnt nothing.
+CHANCE: dict[ScoreKind, float] = {"auc": 0.5, "macro_auc": 0.5, "r2": 0.0}
+# Resample counts are held for this many (row, draw) pairs at a time: 32 MB of float32.
+MOST_COUNTS = 8_000_000
+
+
+def auc(y01: AnyArray, scores: Floats, weights: Floats | None = None) -> float:
+    """How often a positive record gets the higher score; ties count one half.
+
+    Args:
+        y01: [n] 0 or 1 (or False, True).
+        scores: [n] finite, larger means more likely positive.
+        weights: [n] >= 0, None = all 1.
+
+    Returns:
+        0 to 1, .5 is chance, larger is better.
+
+    Raises:
+        ValueError: if only one class carries weight; ask `unscorable` first.
+
+    Source: Mann & Whitney 1947; Hanley & McNeil 1982.
+
+    >>> auc(np.array([0, 0, 1, 1]), np.array([0.1, 0.4, 0.35, 0.8]))
+    0.75
+    """
+    counts = np.ones((scores.shape[0], 1)) if weights is None else np.asarray(weights, dtype=np.float64)[:, None]
+    return float(_auc_draws(np.asarray(y01), scores, counts)[0])
+
+
+def macro_auc(codes: AnyArray, probabilities: Floats, weights: Floats | None = None) -> float:
+    """The mean over the classes present of the AUC of that class against all others.
+
+    Args:
+        codes: [n] class numbers.
+        probabilities: [n, k] one column per class number.
+        weights: [n] >= 0, None = all 1.
+
+    Returns:
+        0 to 1, .5 is chance, larger is better.
+
+    Raises:
+        ValueError: if only one class carries weight.
+    """
+    counts = np.ones((codes.shape[0], 1)) if weights is None else np.asarray(weights, dtype=np.float64)[:, None]
+    return float(_macro_draws(codes, probabilities, counts)[0])
+
+
+def r2(y: Floats, predictions: Floats, weights: Floats | None = None) -> float:
+    """Share of the variance that the predictions explain.
+
+    Returns:
+        At most 1; 0 is what the mean would reach; larger is better.
+
+    Raises:
+        ValueError: if `y` is constant.
+
+    >>> r2(np.array([1.0, 2.0, 3.0]), np.array([1.0, 2.0, 3.0]))
+    1.0
+    """
+    counts = np.ones((y.shape[0], 1)) if weights is None else np.asarray(weights, dtype=np.float64)[:, None]
+    return float(_r2_draws(y, predictions, counts)[0])
+
+
+def bootstrap_scores(
+    kind: ScoreKind, y: AnyArray, predictions: Sequence[Floats] | Floats, *, draws: int, rng: np.random.Generator
+) -> Floats:
+    """The scores of several models under the same resamplings of the benchmark rows.
+
+    Rows are drawn with replacement, within each class where there are classes, so that no draw lacks
+    one. Differences between columns are paired differences.
+
+    Args:
+        kind: "auc" (predictions [n]), "macro_auc" ([n, k]) or "r2" ([n]).
+        y: [n] 0/1, class numbers, or numbers.
+        predictions: one array per model.
+        draws: how many resamplings.
+        rng: the stream of this task.
+
+    Returns:
+        [draws, models].
+
+    Source: Efron & Tibshirani 1993, ch. 8.
+    """
+    of = {"auc": _auc_draws, "macro_auc": _macro_draws, "r2": _r2_draws}[kind]
+    strata = np.zeros(y.shape[0], dtype=np.int64) if kind == "r2" else np.unique(y, return_inverse=True)[1]
+    out = np.empty((draws, len(predictions)))
+    step = max(1, MOST_COUNTS // max(1, y.shape[0]))
+    for start in range(0, draws, step):
+        stop = min(draws, start + step)
+        counts = resample_counts(strata, draws=stop - start, rng=rng)
+        for j, prediction in enumerate(predictions):
+            out[start:stop, j] = of(y, prediction, counts)
+    return out
+
+
+def resample_counts(strata: AnyArray, *, draws: int, rng: np.random.Generator) -> Floats:
+    """How often each row is drawn when every stratum is resampled with replacement.
+
+    Args:
+        strata: [n] whole numbers from 0 on.
+        draws: how many resamplings.
+        rng: the stream of this task.
+
+    Returns:
+        [n, draws] float32 counts; each stratum's counts add up to its size in every draw.
+    """
+    counts = np.zeros((strata.shape[0], draws), dtype=np.float32)
+    for stratum in range(int(strata.max()) + 1 if strata.size else 0):
+        rows = np.flatnonzero(strata == stratum)
+        picks = rng.integers(rows.size, size=(draws, rows.size)) + np.arange(draws)[:, None] * rows.size
+        counts[rows] = np.bincount(picks.ravel(), minlength=draws * rows.size).reshape(draws, rows.size).T
+    return counts
+
+
+def score_kind(target: Column) -> ScoreKind:
+    """Which score suits the target: by its kind and the number of classes present."""
+    if target.kind is not Kind.CATEGORY:
+        return "r2"
+    return "auc" if np.unique(target.values[target.values >= 0]).size <= 2 else "macro_auc"
+
+
+def metric_name(target: Column) -> str:
+    """The score's name for people: "AUC", "macro AUC" or "R2"; larger is better for all of them."""
+    return NAMES[score_kind(target)]
+
+
+def scoring_arrays(target: Column, predictions: Sequence[Floats]) -> tuple[ScoreKind, AnyArray, list[Floats]]:
+    """Truth and predictions in the shape that `bootstrap_scores` takes, rows without a truth left out.
+
+    Args:
+        target: of the benchmark.
+        predictions: per model, [n, k] class probabilities in the order of the levels, or [n] numbers.
+    """
+    kind, known = score_kind(target), ~target.missing
+    values = target.values[known]
+    if kind != "auc":
+        return kind, values, [p[known] for p in predictions]
+    # Two classes are present, but the levels, shared with a candidate, may be more than two.
+    first, second = (values.min(), values.max()) if values.size else (0, 0)
+    return kind, (values == second).astype(np.int64), [p[known, second] - p[known, first] for p in predictions]
+
+
+def score_of(target: Column, predictions: Floats) -> float:
+    """The score that suits the target (see `score_kind`); rows whose target is missing do not count.
+
+    Raises:
+        ValueError: if the target has one class or one value only; ask `unscorable` first.
+    """
+    kind, y, (ready,) = scoring_arrays(target, [predictions])
+    return {"auc": auc, "macro_auc": macro_auc, "r2": r2}[kind](y, ready)
+
+
+def minority_rows(target: Column) -> int:
+    """Rows of the rarest class present; for a number all rows whose value is known."""
+    known = target.values[~target.missing]
+    if target.kind is not Kind.CATEGORY or not known.size:
+        return int(known.size)
+    return int(np.unique(known, return_counts=True)[1].min())
+
+
+def unscorable(target: Column, *, least: int = 30) -> Unmeasured | None:
+    """Why no honest score can be had on these rows, and what it would take; None if it can.
+
+    Args:
+        target: the target column of the rows to be scored.
+        least: rows of the rarest class (numbers: rows) that are needed.
+    """
+    known = target.values[~target.missing]
+    if known.size == 0:
+        return Unmeasured(f"{target.name!r} is missing in every row", mend="give rows whose target is known")
+    if np.unique(known).size == 1:
+        value = target.levels[int(known[0])] if target.levels else f"{known[0]:g}"
+        what = "class" if target.kind is Kind.CATEGORY else "value"
+        return Unmeasured(
+            f"{target.name!r} has one {what} only: {value}",
+            mend=f"give at least {least} rows of another {what}",
+        )
+    fewest = minority_rows(target)
+    if fewest >= least:
+        return None
+    where = f"of its rarest class, {_rarest(target)!r}," if target.kind is Kind.CATEGORY else "in all,"
+    return Unmeasured(
+        f"{target.name!r} has {fewest} rows {where} where {least} are needed",
+        mend=f"collect about {_more(fewest, int(known.size), least)} more real rows",
+    )
+
+
+def _rarest(target: Column) -> str:
+    codes, counts = np.unique(target.values[~target.missing], return_counts=True)
+    return (target.levels or ())[int(codes[counts.argmin()])]
+
+
+def _more(fewest: int, rows: int, least: int) -> int:
+    return int(np.ceil(rows * (least - fewest) / fewest))
+
+
+def _auc_draws(y01: AnyArray, scores: Floats, counts: Floats) -> Floats:
+    """[draws] AUC when row i stands counts[i, draw] times."""
+    order = np.argsort(scores, kind="stable")
+    positive = np.asarray(y01, dtype=bool)[order]
+    heavy = counts[order]
+    ranked = scores[order]
+    starts = np.flatnonzero(np.r_[True, ranked[1:] != ranked[:-1]])
+    plus = np.add.reduceat(np.where(positive[:, None], heavy, 0), starts, axis=0)
+    minus = np.add.reduceat(np.where(positive[:, None], 0, heavy), starts, axis=0)
+    below = np.cumsum(minus, axis=0, dtype=np.float64)
+    total_plus, total_minus = plus.sum(axis=0, dtype=np.float64), below[-1]
+    if not (total_plus > 0).all() or not (total_minus > 0).all():
+        raise ValueError("AUC needs both classes")
+    return np.einsum("gd,gd->d", plus, below - 0.5 * minus) / (total_plus * total_minus)
+
+
+def _macro_draws(codes: AnyArray, probabilities: Floats, counts: Floats) -> Floats:
+    heavy = counts.sum(axis=1) > 0
+    present = np.unique(codes[heavy])
+    return np.mean([_auc_draws(codes == k, probabilities[:, k], counts) for k in present], axis=0)
+
+
+def _r2_draws(y: Floats, predictions: Floats, counts: Floats) -> Floats:
+    total = counts.sum(axis=0, dtype=np.float64)
+    around = y - np.average(y)  # centred first: large offsets would cost the digits
+    mean = around @ counts / total
+    spread = np.square(around) @ counts / total - mean**2
+    if not (spread > 0).all():
+        raise ValueError("R2 needs a target that varies")
+    return 1.0 - np.square(y - predictions) @ counts / total / spread
