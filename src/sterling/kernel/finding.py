@@ -121,6 +121,7 @@ class RuleOutcome:
         reason: one sentence in plain words.
         verdict: the verdict this rule asks for; None if it only informs.
         waived: the waiver's text when a visible waiver silences the rule.
+        candidate: the set it speaks of; None where there is only one, or for all of them.
     """
 
     rule: str
@@ -129,6 +130,7 @@ class RuleOutcome:
     reason: str
     verdict: Verdict | None = None
     waived: str | None = None
+    candidate: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
