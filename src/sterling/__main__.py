@@ -1,0 +1,5 @@
+"""`python -m sterling` is `sterling`."""
+
+from sterling.cli import main
+
+main()
