@@ -18,6 +18,8 @@ ScoreKind = Literal["auc", "macro_auc", "r2"]
 NAMES: dict[ScoreKind, str] = {"auc": "AUC", "macro_auc": "macro AUC", "r2": "R2"}
 # What a model reaches that has learnt nothing.
 CHANCE: dict[ScoreKind, float] = {"auc": 0.5, "macro_auc": 0.5, "r2": 0.0}
+# A class that was never seen gets probability 0, and its log loss must stay finite.
+LEAST_PROBABILITY = 1e-6
 # Resample counts are held for this many (row, draw) pairs at a time: 32 MB of float32.
 MOST_COUNTS = 8_000_000
 
@@ -111,7 +113,7 @@ def bootstrap_scores(
     return out
 
 
-def resample_counts(strata: AnyArray, *, draws: int, rng: np.random.Generator) -> Floats:
+def resample_counts(strata: AnyArray, *, draws: int, rng: np.random.Generator) -> AnyArray:
     """How often each row is drawn when every stratum is resampled with replacement.
 
     Args:
@@ -168,6 +170,38 @@ def score_of(target: Column, predictions: Floats) -> float:
     return {"auc": auc, "macro_auc": macro_auc, "r2": r2}[kind](y, ready)
 
 
+def losses_of(target: Column, predictions: Floats) -> Floats:
+    """The loss of each prediction.
+
+    Args:
+        target: [n].
+        predictions: [n, k] class probabilities in the order of the levels, or [n] numbers.
+
+    Returns:
+        [n] log loss in nats (a probability counts as at least 1e-6), or squared error; NaN where the
+        truth is missing; smaller is better.
+    """
+    if target.kind is not Kind.CATEGORY:
+        return np.square(target.values - predictions)
+    given = predictions[np.arange(target.values.size), np.maximum(target.values, 0)]
+    return np.where(target.missing, np.nan, -np.log(np.maximum(given, LEAST_PROBABILITY)))
+
+
+def base_rate(target: Column, weights: Floats | None = None) -> Floats:
+    """What a model predicts that has seen the target alone.
+
+    Returns:
+        [k] share of each level, or [1] the mean, over the rows whose truth is known; even shares (0
+        for a number) where there is no such row.
+    """
+    known = ~target.missing
+    heavy = np.ones(known.size) if weights is None else weights
+    if target.kind is not Kind.CATEGORY:
+        return np.array([np.average(target.values[known], weights=heavy[known]) if heavy[known].sum() > 0 else 0.0])
+    mass = np.bincount(target.values[known], weights=heavy[known], minlength=max(1, len(target.levels or ())))
+    return mass / mass.sum() if mass.sum() > 0 else np.full(mass.size, 1.0 / mass.size)
+
+
 def minority_rows(target: Column) -> int:
     """Rows of the rarest class present; for a number all rows whose value is known."""
     known = target.values[~target.missing]
@@ -212,7 +246,7 @@ def _more(fewest: int, rows: int, least: int) -> int:
     return int(np.ceil(rows * (least - fewest) / fewest))
 
 
-def _auc_draws(y01: AnyArray, scores: Floats, counts: Floats) -> Floats:
+def _auc_draws(y01: AnyArray, scores: Floats, counts: AnyArray) -> Floats:
     """[draws] AUC when row i stands counts[i, draw] times."""
     order = np.argsort(scores, kind="stable")
     positive = np.asarray(y01, dtype=bool)[order]
@@ -228,13 +262,13 @@ def _auc_draws(y01: AnyArray, scores: Floats, counts: Floats) -> Floats:
     return np.einsum("gd,gd->d", plus, below - 0.5 * minus) / (total_plus * total_minus)
 
 
-def _macro_draws(codes: AnyArray, probabilities: Floats, counts: Floats) -> Floats:
+def _macro_draws(codes: AnyArray, probabilities: Floats, counts: AnyArray) -> Floats:
     heavy = counts.sum(axis=1) > 0
     present = np.unique(codes[heavy])
     return np.mean([_auc_draws(codes == k, probabilities[:, k], counts) for k in present], axis=0)
 
 
-def _r2_draws(y: Floats, predictions: Floats, counts: Floats) -> Floats:
+def _r2_draws(y: Floats, predictions: Floats, counts: AnyArray) -> Floats:
     total = counts.sum(axis=0, dtype=np.float64)
     around = y - np.average(y)  # centred first: large offsets would cost the digits
     mean = around @ counts / total
