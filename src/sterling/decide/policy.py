@@ -1,0 +1,279 @@
+"""A policy: bounds, what must be measured, when to mix, when to pass; read from TOML that a person can read.
+
+A policy file may hold only what differs: everything else comes from the preset it `extends`
+("default" where it says nothing).
+"""
+
+from __future__ import annotations
+
+import datetime
+import hashlib
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Literal
+
+from sterling.decide.policy_file import PolicyFile, layered, preset_names
+
+Stakes = Literal["low", "consequential"]
+Purpose = Literal["any", "privacy"]
+
+
+@dataclass(frozen=True, slots=True)
+class BenchmarkTerms:
+    """What the real benchmark must offer before any verdict but INSUFFICIENT.
+
+    Args:
+        difference: the smallest difference in score that must not be missed, as a share.
+        discordant: share of benchmark rows on which two models are expected to disagree.
+        minority_rows: rows of the rarest class, in train and in benchmark.
+        leaked_share: largest admissible share of benchmark rows that are also in train.
+    """
+
+    difference: float
+    discordant: float
+    minority_rows: int
+    leaked_share: float
+
+    @property
+    def rows(self) -> int:
+        """Rows that show the difference with power .8 at a two-sided level of .05.
+
+        >>> BenchmarkTerms(0.05, 0.10, 30, 0.01).rows, BenchmarkTerms(0.02, 0.10, 30, 0.01).rows
+        (314, 1960)
+
+        Source: n = (1.96 + .84)^2 * discordant / difference^2 (paired proportions, Connor 1987).
+        """
+        exact = (1.96 + 0.84) ** 2 * self.discordant / self.difference**2
+        return math.ceil(round(exact, 6))  # 1960.0000000000002 is 1960
+
+
+@dataclass(frozen=True, slots=True)
+class MixTerms:
+    """When a mix is adopted.
+
+    Args:
+        se_factor: the gain must exceed its standard error this many times.
+        no_effect: a gain smaller than this, either way, is no effect.
+    """
+
+    se_factor: float
+    no_effect: float
+
+
+@dataclass(frozen=True, slots=True)
+class GateTerms:
+    """What `gate` lets through.
+
+    Args:
+        allow: verdicts that pass.
+        worse: whether a finding that got worse than the baseline is named, or refuses.
+    """
+
+    allow: tuple[str, ...]
+    worse: Literal["name", "refuse"]
+
+
+@dataclass(frozen=True, slots=True)
+class Waiver:
+    """A named exception, visible in every result it touches.
+
+    Args:
+        rule: a rule ("D2"), a measure ("marginal_gap") or one finding ("slice_coverage:sex=F").
+        reason: why it is tolerable.
+        until: the last day it counts.
+        by: who answers for it.
+    """
+
+    rule: str
+    reason: str
+    until: datetime.date
+    by: str
+
+    def holds(self, today: datetime.date) -> bool:
+        """Whether it still counts."""
+        return today <= self.until
+
+    @property
+    def text(self) -> str:
+        """How results show it."""
+        return f"{self.reason} (until {self.until.isoformat()}, {self.by})"
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """Everything that turns findings into a verdict.
+
+    Args:
+        name: a preset's or a file's.
+        version: grows with every change; a hash of the content where a file states none.
+        about: one sentence on what it is for.
+        stakes: what a wrong model would cost.
+        purpose: "privacy" makes copies of real rows a reason to BLOCK.
+        alpha: chance that clean data raises any alarm in one `compare`.
+        bounds: tolerance by measure, in the measure's own unit.
+        required: by command, the measures that must be measured.
+        decisive: measures that must pass or fail wherever they apply; an open one is INSUFFICIENT.
+        informs: measures whose failure is shown and asks for nothing.
+        benchmark: what the real benchmark must offer.
+        mix: when a mix is adopted.
+        stop_below: a set worth less than this share of the real rows held is not worth generating.
+        utility_by: judge D4 by the whole interval, or by the point alone as the field's rule does.
+        gate: what `gate` lets through.
+        waivers: named exceptions.
+    """
+
+    name: str
+    version: str
+    about: str
+    stakes: Stakes
+    purpose: Purpose
+    alpha: float
+    bounds: Mapping[str, float]
+    required: Mapping[str, tuple[str, ...]]
+    decisive: tuple[str, ...]
+    informs: tuple[str, ...]
+    benchmark: BenchmarkTerms
+    mix: MixTerms
+    stop_below: float
+    utility_by: Literal["interval", "point"]
+    gate: GateTerms
+    waivers: tuple[Waiver, ...] = ()
+
+    @property
+    def label(self) -> str:
+        """Name and version, as results carry it."""
+        return f"{self.name} {self.version}"
+
+    def required_for(self, kind: str) -> tuple[str, ...]:
+        """The measures that a command's verdict may not do without."""
+        return self.required.get(kind, ())
+
+
+def load_policy(
+    which: str | Path | None = None,
+    *,
+    stakes: Stakes | None = None,
+    required: Sequence[str] | None = None,
+    waivers: Sequence[Waiver] = (),
+) -> Policy:
+    """A policy by preset name or TOML file.
+
+    Args:
+        which: "default", "consequential", "privacy", "five_percent", or a path; None is the default.
+        stakes: "consequential" makes any policy at least as strict as the preset of that name.
+        required: measures that must be measured, whatever the command; None leaves the policy's own.
+        waivers: further exceptions, such as a study's.
+
+    Raises:
+        UnknownName: for a preset, key, measure or verdict that does not exist, with the nearest.
+        UnreadableInput: if the file cannot be read, or is no TOML.
+        InputError: for a value that is out of range or of the wrong type.
+
+    >>> load_policy("default").bounds["two_sample_auc"]
+    0.6
+    >>> load_policy(None, stakes="consequential").mix.se_factor
+    2.0
+    """
+    if which is None and stakes == "consequential":
+        which = "consequential"
+    policy = _parse(layered(which if which is not None else "default"))
+    if stakes == "consequential" and policy.stakes != "consequential":
+        policy = _at_least(policy, load_policy("consequential"))
+    if required is not None:
+        policy = replace(policy, required=_for_every_kind(policy, tuple(required)))
+    return replace(policy, waivers=(*policy.waivers, *waivers))
+
+
+def waiver(rule: str, reason: str, *, until: str, by: str) -> Waiver:
+    """A waiver from text, checked.
+
+    Args:
+        rule: a rule, a measure or a finding.
+        reason: why it is tolerable; not empty.
+        until: the last day it counts, as YYYY-MM-DD.
+        by: who answers for it; not empty.
+
+    Raises:
+        UnknownName: for a rule or measure that does not exist.
+        InputError: for a missing reason or a date that is none.
+
+    >>> waiver("D2", "rare slice is out of scope", until="2030-01-31", by="Ada").text
+    'rare slice is out of scope (until 2030-01-31, Ada)'
+    """
+    entry = {"rule": rule, "reason": reason, "until": until, "by": by}
+    return _waivers(PolicyFile("waiver", {"waiver": [entry]}))[0]
+
+
+def presets() -> tuple[str, ...]:
+    """The names of the policies that ship with Sterling."""
+    return preset_names()
+
+
+def _parse(file: PolicyFile) -> Policy:
+    file.check_keys()
+    return Policy(
+        name=file.text("name"),
+        version=_version(file),
+        about=file.text("about"),
+        stakes="consequential" if file.choice("stakes", ("low", "consequential")) == "consequential" else "low",
+        purpose="privacy" if file.choice("purpose", ("any", "privacy")) == "privacy" else "any",
+        alpha=file.number("false_alarms.alpha", low=1e-9, high=0.5),
+        bounds=file.bounds(),
+        required=file.required(),
+        decisive=file.measures("decisive.measures"),
+        informs=file.measures("informs.measures"),
+        benchmark=BenchmarkTerms(
+            difference=file.number("benchmark.difference", low=1e-4, high=1.0),
+            discordant=file.number("benchmark.discordant", low=1e-4, high=1.0),
+            minority_rows=file.count("benchmark.minority_rows"),
+            leaked_share=file.number("benchmark.leaked_share", low=0.0, high=1.0),
+        ),
+        mix=MixTerms(
+            se_factor=file.number("mix.se_factor", low=0.0, high=100.0),
+            no_effect=file.number("mix.no_effect", low=0.0, high=1.0),
+        ),
+        stop_below=file.number("worth.stop_below", low=0.0, high=1.0),
+        utility_by="point" if file.choice("utility.judge", ("interval", "point")) == "point" else "interval",
+        gate=GateTerms(
+            allow=file.verdicts("gate.allow"),
+            worse="refuse" if file.choice("gate.worse", ("name", "refuse")) == "refuse" else "name",
+        ),
+        waivers=_waivers(file),
+    )
+
+
+def _version(file: PolicyFile) -> str:
+    stated = file.data.get("version")
+    if stated is None:  # a file that states no version is still told apart from its next edit
+        return hashlib.sha256(repr(sorted(file.data.items(), key=lambda kv: kv[0])).encode()).hexdigest()[:8]
+    return str(file.count("version"))
+
+
+def _waivers(file: PolicyFile) -> tuple[Waiver, ...]:
+    return tuple(Waiver(*file.waiver(i)) for i in range(file.n_waivers()))
+
+
+def _at_least(policy: Policy, strict: Policy) -> Policy:
+    """The policy, nowhere laxer than `strict` on what stakes are about."""
+    mine, theirs = policy.benchmark, strict.benchmark
+    return replace(
+        policy,
+        stakes="consequential",
+        version=f"{policy.version}, consequential",
+        benchmark=replace(
+            mine,
+            difference=min(mine.difference, theirs.difference),
+            minority_rows=max(mine.minority_rows, theirs.minority_rows),
+            leaked_share=min(mine.leaked_share, theirs.leaked_share),
+        ),
+        mix=replace(policy.mix, se_factor=max(policy.mix.se_factor, strict.mix.se_factor)),
+        bounds={**policy.bounds, "utility": min(policy.bounds.get("utility", 1.0), strict.bounds["utility"])},
+        decisive=tuple(dict.fromkeys((*policy.decisive, *strict.decisive))),
+    )
+
+
+def _for_every_kind(policy: Policy, names: tuple[str, ...]) -> dict[str, tuple[str, ...]]:
+    checked = PolicyFile("required", {"required": {"all": list(names)}}).required()["all"]
+    return dict.fromkeys((*policy.required, "compare", "run"), checked)

@@ -1,0 +1,162 @@
+"""D2, D3, D4, copies and plain bounds: what is wrong with a candidate, and what would mend it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+from sterling.decide.facts import Case, names
+from sterling.decide.sentences import interval, joined, number, plural, sentence
+from sterling.kernel.estimate import Estimate, Unmeasured
+from sterling.kernel.finding import Finding, RuleOutcome, Status, Verdict
+
+
+def coverage(case: Case) -> RuleOutcome | None:
+    """D2: a slice that is there in the real data is missing or thin in the synthetic."""
+    bad = sorted(case.failing("slice_coverage"), key=_value)
+    if not bad:
+        return None
+    slices = [f for f in bad if f.slice is not None] or bad
+    shown = joined([_share(f) for f in slices])
+    count = plural(len(slices), "slice")
+    reason = (
+        f"In {case.who}, {count} of the real data {'is' if len(slices) == 1 else 'are'} missing or thin: {shown}. "
+        "Fix the generator before mixing: more rows from it will not bring them back."
+    )
+    return RuleOutcome("D2", "FIX_GENERATOR", names(bad), reason, Verdict.FIX)
+
+
+def _value(finding: Finding) -> float:
+    return finding.result.value if isinstance(finding.result, Estimate) else math.inf
+
+
+def _share(finding: Finding) -> str:
+    where = finding.slice or "one of its slices"
+    if not isinstance(finding.result, Estimate):
+        return where
+    return f"{where} ({number(finding.result.value)} of its real share, at most {number(finding.result.high)})"
+
+
+def labels(case: Case) -> RuleOutcome | None:
+    """D3: labels that do not follow the real relation between features and target."""
+    bad = case.failing("label_loss")
+    if not bad:
+        return None
+    places = [f.slice for f in bad if f.slice is not None] or _concentrated(bad)
+    if places:
+        reason = (
+            f"Labels in {case.who} are wrong in {joined(places)}: concentrated errors are learned in full, "
+            "and more rows do not help. Relabel those rows."
+        )
+        return RuleOutcome("D3", "RELABEL_SLICE", names(bad), reason, Verdict.FIX)
+    utility = [f for f in case.of("utility") if f.slice is None]
+    if utility and all(f.status is Status.PASS for f in utility):
+        reason = (
+            f"Labels in {case.who} carry errors that are spread evenly, and a model trained on them does as well "
+            "as one trained on real rows: tolerable."
+        )
+        return RuleOutcome("D3", "TOLERATE", names([*bad, *utility]), reason)
+    reason = sentence(
+        f"Labels in {case.who} do not follow the relation in the real data. Relabel them or fix the generator",
+        next((f.reason for f in bad), None),
+    )
+    return RuleOutcome("D3", "RELABEL", names(bad), reason, Verdict.FIX)
+
+
+def _concentrated(findings: Sequence[Finding]) -> list[str]:
+    """Slices in which the measure itself found the errors to be concentrated."""
+    found = [f.evidence.get("concentrated_in") for f in findings]
+    return [place for place in found if isinstance(place, str) and place]
+
+
+def utility(case: Case) -> RuleOutcome | None:
+    """D4: can a model be trained on synthetic rows alone? Yes, no, or more test rows are needed."""
+    found = [f for f in case.of("utility") if f.slice is None and f.status is not Status.NOT_APPLICABLE]
+    if not found:
+        return None
+    finding = found[0]
+    if isinstance(finding.result, Unmeasured):
+        return _cannot_say(case, finding, sentence(finding.result.reason, finding.result.mend))
+    bound = tolerance(case, finding)
+    gap = f"{number(finding.result.value)} [{number(finding.result.low)}, {number(finding.result.high)}]"
+    status = _by_point(finding.result, bound) if case.policy.utility_by == "point" else finding.status
+    if status is Status.UNDECIDED:
+        return _cannot_say(case, finding, _what_would_decide(case, finding.result, bound, gap))
+    if status is Status.FAIL:
+        reason = (
+            f"A model trained on {case.who} alone scores worse on real rows than one trained on real rows: "
+            f"{gap}, beyond the tolerance of {number(bound)}. It is no substitute; beside real rows it may help."
+        )
+        verdict = Verdict.FIX if case.facts.used_alone else None
+        return RuleOutcome("D4", "NOT_ALONE", names([finding]), reason, verdict)
+    reason = (
+        f"A model trained on {case.who} alone scores within {number(bound)} of one trained on real rows "
+        f"(difference {gap})."
+    )
+    return RuleOutcome("D4", "SUBSTITUTE_OK", names([finding]), reason)
+
+
+def tolerance(case: Case, finding: Finding) -> float:
+    """The bound that the finding was judged by, as a positive number."""
+    judged = finding.params.get("bound")
+    if isinstance(judged, (int, float)) and not isinstance(judged, bool):
+        return abs(float(judged))
+    return abs(case.policy.bounds.get("utility", 0.05))
+
+
+def _by_point(result: Estimate, bound: float) -> Status:
+    return Status.FAIL if result.value < -bound else Status.PASS
+
+
+def _what_would_decide(case: Case, result: Estimate, bound: float, gap: str) -> str:
+    """How many benchmark rows would narrow the interval until it clears the bound."""
+    half, distance = (result.high - result.low) / 2, abs(result.value + bound)
+    lead = (
+        f"Trained on {case.who} alone, a model's score differs by {gap}: the tolerance of {number(bound)} lies within"
+    )
+    have = case.facts.n_benchmark
+    if not have or not math.isfinite(half) or distance * 10 <= half:
+        return sentence(lead, "It sits so close to the bound that only a far larger real test would decide")
+    # An interval narrows with the square root of the rows it rests on.
+    need = math.ceil(have * (half / distance) ** 2 / 10) * 10
+    return sentence(lead, f"You have {plural(have, 'benchmark row')}; about {max(need, have):,} would decide")
+
+
+def _cannot_say(case: Case, finding: Finding, reason: str) -> RuleOutcome:
+    asks = "utility" in case.policy.decisive and case.facts.used_alone
+    return RuleOutcome("D4", "COLLECT_TEST", names([finding]), reason, Verdict.INSUFFICIENT if asks else None)
+
+
+def copies(case: Case) -> RuleOutcome | None:
+    """D9 in its first form: rows that repeat real rows, exactly or nearly."""
+    bad = case.failing("copies", "nearest_record")
+    if not bad:
+        return None
+    numbers = joined([f"{f.name} {interval(f.result)}" for f in bad if isinstance(f.result, Estimate)])
+    lead = f"Rows of {case.who} repeat real rows more often than chance allows ({numbers})"
+    why = next((f.reason for f in bad if f.reason), None)
+    if case.policy.purpose == "privacy":
+        reason = sentence(lead, why, "It must not be shared")
+        return RuleOutcome("D9", "BLOCK", names(bad), reason, Verdict.BLOCK)
+    reason = sentence(lead, why, "Fix the generator; copies add nothing to train on and may tell on people")
+    return RuleOutcome("D9", "COPIES_FOUND", names(bad), reason, Verdict.FIX)
+
+
+def out_of_bounds(case: Case) -> RuleOutcome | None:
+    """BOUND: whatever failed and no other rule named."""
+    bad = case.failing(*{f.measure for f in case.findings})
+    if not bad:
+        return None
+    shown = joined([_beyond(f) for f in bad])
+    because = dict.fromkeys(names(bad))
+    reason = sentence(f"{case.who} is out of bounds: {shown}", bad[0].reason)
+    return RuleOutcome("BOUND", "OUT_OF_BOUNDS", tuple(because), reason, Verdict.FIX)
+
+
+def _beyond(finding: Finding) -> str:
+    if not isinstance(finding.result, Estimate):
+        return finding.name
+    bound = finding.params.get("bound")
+    known = isinstance(bound, (int, float)) and not isinstance(bound, bool)
+    allowed = f", allowed {number(float(bound))}" if known and isinstance(bound, (int, float)) else ""
+    return f"{finding.name} {interval(finding.result)}{allowed}"
