@@ -1,0 +1,172 @@
+"""Tables as measures see them: arrays in one encoding that all sets share."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from sterling.kernel.dataset import Dataset
+from sterling.kernel.errors import UnrelatedInput
+from sterling.kernel.schema import Field, Kind, Role, Schema
+from sterling.kernel.view import Column, View
+from sterling.modalities.tabular.canonical import canonical, floats, seconds, sorted_levels
+from sterling.modalities.tabular.hashing import row_hashes
+from sterling.modalities.tabular.infer import PROVENANCE
+from sterling.modalities.tabular.roles import shared_columns
+
+if TYPE_CHECKING:
+    from sterling.kernel.view import AnyArray, Floats
+
+# Identifiers say which record it is, not what it is: neither compared nor hashed.
+IDENTIFIERS = (Role.KEY, Role.ENTITY)
+
+
+@dataclass(frozen=True, slots=True)
+class Tabular:
+    """Records of typed columns."""
+
+    name: str = "tabular"
+
+    def views(self, sets: Sequence[Dataset]) -> tuple[View, ...]:
+        """One view per set, in one encoding shared by all of them.
+
+        The first set rules: its kinds, roles and units hold for all, and cells of other sets that do not
+        fit them are missing. Only columns that every set has enter; keys and entities do not. Categories
+        are codes into the first set's levels, then those that only other sets have. A text column enters
+        as its length in characters, as "name (length)", and in full in the hashes. An infinite number
+        is set one range beyond the finite ones of all sets, so that it stays apart and nothing overflows.
+
+        Raises:
+            UnrelatedInput: if the sets share no column that can be compared.
+        """
+        fields = comparable(sets)
+        cells = [[canonical(t.column(f.name), f) for f in fields] for t in _tables(sets, fields)]
+        encoded = [_encode(f, [row[i] for row in cells]) for i, f in enumerate(fields)]
+        names = [f.name for f in fields]
+        return tuple(
+            View(
+                n=one.rows,
+                fingerprint=one.fingerprint,
+                columns=tuple(columns[i] for columns in encoded),
+                hashes=row_hashes(pa.table(cells[i], names=names)),
+            )
+            for i, one in enumerate(sets)
+        )
+
+
+def comparable(sets: Sequence[Dataset]) -> tuple[Field, ...]:
+    """The fields on which sets can be compared, as the first set has them.
+
+    Raises:
+        UnrelatedInput: if there are none, naming the columns of both sides.
+    """
+    schemas = [one.schema for one in sets]
+    shared = shared_columns(schemas).shared
+    fields = tuple(_typed(schemas, name) for name in shared if schemas[0][name].role not in IDENTIFIERS)
+    if fields:
+        return fields
+    stranger = next((s for s in sets[1:] if not shared_columns([schemas[0], s.schema]).shared), None)
+    if stranger is None:
+        raise UnrelatedInput(
+            f"nothing but identifiers is shared: {_listed(shared)}" if shared else "there are no shared columns",
+            mend="name a set with features, or declare their roles with --schema FILE.toml",
+        )
+    raise UnrelatedInput(
+        f"{stranger.name} shares no column with {sets[0].name}: "
+        f"it has {_listed(stranger.schema.names)}; {sets[0].name} has {_listed(schemas[0].names)}",
+        mend=f"{_renames(schemas[0].names, stranger.schema.names)}name the right file, or rename its columns",
+    )
+
+
+def conversions(first: Schema, other: Dataset) -> tuple[str, ...]:
+    """Notes on the cells of a set that do not fit the first set's kinds and count as missing."""
+    notes: list[str] = []
+    for spec in first:
+        if spec.name not in other.schema or spec.kind not in (Kind.NUMBER, Kind.DATETIME) or spec.role in IDENTIFIERS:
+            continue
+        array = other.table((spec.name,)).column(0)
+        lost = canonical(array, spec).null_count - array.null_count
+        if lost > 0:
+            what = "numbers" if spec.kind is Kind.NUMBER else "dates"
+            notes.append(f"{spec.name}: {lost:,} cells are no {what} and count as missing")
+    return tuple(notes)
+
+
+def _tables(sets: Sequence[Dataset], fields: tuple[Field, ...]) -> list[pa.Table]:
+    names = tuple(f.name for f in fields)
+    return [one.table(names) for one in sets]
+
+
+def _typed(schemas: Sequence[Schema], name: str) -> Field:
+    """The first set's field; where its column is empty, of the kind that the others show."""
+    first = schemas[0][name]
+    if first.storage != "null":
+        return first
+    shown = next((s[name] for s in schemas[1:] if s[name].storage != "null"), first)
+    return replace(first, kind=shown.kind, storage=shown.storage)
+
+
+def _encode(spec: Field, cells: list[pa.Array]) -> tuple[Column, ...]:
+    """One column for each set."""
+    plain = Column(spec.name, spec.kind, spec.role, np.empty(0), unit=spec.unit)
+    if spec.kind is Kind.CATEGORY:
+        codes, levels = _codes(cells)
+        return tuple(replace(plain, values=c, levels=levels) for c in codes)
+    if spec.kind is Kind.NUMBER:
+        values = _finite([floats(c) for c in cells])
+        return tuple(replace(plain, values=v, integer=_whole(values[0])) for v in values)
+    if spec.kind is Kind.DATETIME:
+        return tuple(replace(plain, values=seconds(c)) for c in cells)
+    lengths = [floats(pc.utf8_length(c)) for c in cells]
+    named = replace(plain, name=f"{spec.name} (length)", kind=Kind.NUMBER, unit="characters", integer=True)
+    return tuple(replace(named, values=v) for v in lengths)
+
+
+def _codes(cells: list[pa.Array]) -> tuple[list[AnyArray], tuple[str, ...]]:
+    """[n] int64 codes per set, missing = -1, and the levels they point into."""
+    encoded = [c.dictionary_encode() for c in cells]
+    words: list[list[str]] = [e.dictionary.to_pylist() for e in encoded]
+    first = sorted_levels(words[0])
+    levels = (*first, *sorted_levels({w for some in words[1:] for w in some} - set(first)))
+    place = {word: i for i, word in enumerate(levels)}
+    codes: list[AnyArray] = []
+    for one, own in zip(encoded, words, strict=True):
+        lookup = np.array([*(place[w] for w in own), -1], dtype=np.int64)
+        codes.append(lookup[one.indices.fill_null(len(own)).to_numpy(zero_copy_only=False)])
+    return codes, levels
+
+
+def _finite(columns: list[Floats]) -> list[Floats]:
+    """Infinite values one range (at least 1) beyond the finite values of all sets."""
+    if not any(np.isinf(c).any() for c in columns):
+        return columns
+    finite = np.concatenate([c[np.isfinite(c)] for c in columns])
+    low, high = (float(finite.min()), float(finite.max())) if finite.size else (0.0, 0.0)
+    # Halves first: the range of float64 itself is no float64.
+    margin = max(min(high / 2 - low / 2, np.finfo(np.float64).max / 8) * 2, 1.0)
+    top = np.finfo(np.float64).max
+    return [np.clip(c, max(low - margin, -top), min(high + margin, top)) for c in columns]
+
+
+def _whole(values: Floats) -> bool:
+    known = values[~np.isnan(values)]
+    return bool(known.size and np.all(known == np.floor(known)))
+
+
+def _listed(names: Sequence[str]) -> str:
+    return ", ".join(names[:12]) + (f", ... ({len(names)} in all)" if len(names) > 12 else "") or "none"
+
+
+def _renames(first: Sequence[str], other: Sequence[str]) -> str:
+    """ "did you mean" for columns that differ by spelling only."""
+    import difflib
+
+    lowered = {n.lower(): n for n in first if not n.startswith(PROVENANCE)}
+    pairs = ((n, difflib.get_close_matches(n.lower(), lowered, n=1, cutoff=0.7)) for n in other[:100])
+    found = [f"{n!r} for {lowered[near[0]]!r}" for n, near in pairs if near][:3]
+    return f"did you mean {', '.join(found)}? " if found else ""
