@@ -1,1 +1,75 @@
-"""Sterling: what your synthetic data is worth in real rows, and the mix that works."""
+"""Sterling: what your synthetic data is worth in real rows, and the mix that works.
+
+The public door. Names load on first use (PEP 562): `import sterling` costs nothing. Where a verb is also
+the name of a room (`run`, `blend`, `ship`), the function says what it acts on (`run_study`, ...).
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+__version__ = "0.1.0"
+
+_DOOR = {
+    "compare": "sterling.api.compare",
+    "worth": "sterling.api.worth",
+    "worth_from_runs": "sterling.api.worth",
+    "blend_sets": "sterling.api.blend",
+    "generate": "sterling.api.generate",
+    "check": "sterling.api.check",
+    "run_study": "sterling.api.run",
+    "ship_run": "sterling.api.ship",
+    "export": "sterling.api.ship",
+    "gate": "sterling.api.gate",
+    "demo": "sterling.api.demo",
+    "load": "sterling.api.inputs",
+    "Dataset": "sterling.kernel.dataset",
+    "Lineage": "sterling.kernel.dataset",
+    "Origin": "sterling.kernel.dataset",
+    "Schema": "sterling.kernel.schema",
+    "Field": "sterling.kernel.schema",
+    "Estimate": "sterling.kernel.estimate",
+    "Unmeasured": "sterling.kernel.estimate",
+    "Finding": "sterling.kernel.finding",
+    "Decision": "sterling.kernel.finding",
+    "Verdict": "sterling.kernel.finding",
+    "Result": "sterling.decide.result",
+    "SterlingError": "sterling.kernel.errors",
+}
+
+if TYPE_CHECKING:
+    from sterling.api.blend import blend_sets as blend_sets
+    from sterling.api.check import check as check
+    from sterling.api.compare import compare as compare
+    from sterling.api.demo import demo as demo
+    from sterling.api.gate import gate as gate
+    from sterling.api.generate import generate as generate
+    from sterling.api.inputs import load as load
+    from sterling.api.run import run_study as run_study
+    from sterling.api.ship import export as export
+    from sterling.api.ship import ship_run as ship_run
+    from sterling.api.worth import worth as worth
+    from sterling.api.worth import worth_from_runs as worth_from_runs
+    from sterling.decide.result import Result as Result
+    from sterling.kernel.dataset import Dataset as Dataset
+    from sterling.kernel.dataset import Lineage as Lineage
+    from sterling.kernel.dataset import Origin as Origin
+    from sterling.kernel.errors import SterlingError as SterlingError
+    from sterling.kernel.estimate import Estimate as Estimate
+    from sterling.kernel.estimate import Unmeasured as Unmeasured
+    from sterling.kernel.finding import Decision as Decision
+    from sterling.kernel.finding import Finding as Finding
+    from sterling.kernel.finding import Verdict as Verdict
+    from sterling.kernel.schema import Field as Field
+    from sterling.kernel.schema import Schema as Schema
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _DOOR:
+        raise AttributeError(f"module 'sterling' has no attribute {name!r}")
+    return getattr(importlib.import_module(_DOOR[name]), name)
+
+
+def __dir__() -> list[str]:
+    return ["__version__", *sorted(_DOOR)]

@@ -1,1 +1,26 @@
 """Layer 9: the command line, the only room that writes to the terminal."""
+
+from __future__ import annotations
+
+import sys
+
+
+def main() -> None:
+    """Entry point of `sterling`; exits with 0, 1 (gate alone), 2 (input) or 3 (internal)."""
+    from sterling.cli.app import app
+    from sterling.kernel.errors import SterlingError
+
+    try:
+        app()
+    except SterlingError as err:
+        print(f"sterling: {err}", file=sys.stderr)
+        sys.exit(err.exit_code)
+    except KeyboardInterrupt:
+        print("sterling: stopped; what was finished is kept", file=sys.stderr)
+        sys.exit(130)
+    except BrokenPipeError:
+        sys.stderr.close()  # the reader of our output went away; nothing to say to nobody
+        sys.exit(0)
+    except MemoryError:
+        print("sterling: out of memory\n  To mend: use --fast, or fewer rows", file=sys.stderr)
+        sys.exit(3)

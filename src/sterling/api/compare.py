@@ -1,0 +1,178 @@
+"""`compare`: a synthetic set against real rows, every measure with interval and floor, one verdict."""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from sterling.api.inputs import Arena, Roles, known_origin, minority_rows, prepare
+from sterling.kernel import registry
+from sterling.kernel.finding import Finding
+from sterling.kernel.protocols import Effort, Learner, OnEvent, Terms
+
+if TYPE_CHECKING:
+    from sterling.decide.policy import Policy
+    from sterling.decide.result import InputRecord, Result
+    from sterling.decide.rules import Facts
+
+Stakes = Literal["low", "consequential"]
+
+
+def silent(event: str, facts: Any) -> None:
+    """The default listener: hears everything, says nothing."""
+
+
+def compare(
+    real: Any,
+    synthetic: Any,
+    *,
+    holdout: Any = None,
+    target: str | None = None,
+    groups: Sequence[str] = (),
+    slices: Sequence[str] = (),
+    policy: str | Path | None = None,
+    stakes: Stakes = "low",
+    seed: int = 0,
+    effort: Effort = "full",
+    schema: Path | None = None,
+    quarantine: Path | None = None,
+    entity: str | None = None,
+    time: str | None = None,
+    on_event: OnEvent = silent,
+) -> Result:
+    """Judge one synthetic set against real data.
+
+    Args:
+        real: a path, a pandas, polars or Arrow frame, or a Dataset.
+        synthetic: likewise.
+        holdout: real rows that the generator never saw; without it REAL splits 80 / 20.
+        target: the column a model shall predict.
+        groups: protected attributes.
+        slices: columns of which each value is judged by itself.
+        policy: a preset's name or a TOML file.
+        stakes: what a wrong model would cost; "consequential" tightens the policy.
+        seed: same seed, same answer.
+        effort: "fast" subsamples and says so.
+        schema: TOML that overrides kinds and roles of columns.
+        quarantine: save unreadable CSV rows there and go on.
+        entity: column whose rows stay together in the split.
+        time: time column; the latest rows become the holdout.
+        on_event: hears progress.
+
+    Returns:
+        The result: verdict, rules, findings; `as_json()` is the documented envelope.
+
+    Raises:
+        InputError: for input that is unreadable, misnamed or unrelated.
+    """
+    from sterling.decide.policy import load_policy
+
+    roles = Roles(target=target, groups=tuple(groups), entity=entity, time=time, schema=schema)
+    rules = load_policy(policy, stakes=stakes)
+    arena = prepare(real, [synthetic], roles=roles, holdout=holdout, quarantine=quarantine, why="compare")
+    findings = judge(arena, 0, policy=rules, seed=seed, effort=effort, slices=tuple(slices), on_event=on_event)
+    return conclude(
+        "compare", arena, findings, policy=rules, seed=seed, stakes=stakes, notes=arena.notes,
+    )  # fmt: skip
+
+
+def judge(
+    arena: Arena,
+    index: int,
+    *,
+    policy: Policy,
+    seed: int,
+    effort: Effort,
+    slices: tuple[str, ...] = (),
+    learner: Learner | None = None,
+    on_event: OnEvent = silent,
+) -> tuple[Finding, ...]:
+    """Run the panel of all measures on one candidate of an arena."""
+    from sterling.run.panel import run_panel
+
+    return run_panel(
+        {name: registry.resolve("measures", name) for name in registry.names("measures")},
+        arena.train_view,
+        arena.views[index],
+        holdout=arena.benchmark_view,
+        holdout_clean=arena.clean[index],
+        seed=seed,
+        terms=Terms(
+            alpha=policy.alpha,
+            effort=effort,
+            slices=slices,
+            learner=learner or registry.build("learners", "boosted_trees", {}),
+            runs=3 if effort == "fast" else 5,
+        ),
+        bounds=policy.bounds,
+        candidate=arena.candidates[index].name,
+        on_event=on_event,
+    )
+
+
+def facts_of(
+    arena: Arena,
+    *,
+    kind: str,
+    stakes: Stakes,
+    prices: dict[str, float] | None = None,
+    chosen: tuple[str, ...] | None = None,
+) -> Facts:
+    """What the rules must know beside the findings."""
+    from sterling.decide.rules import Facts
+
+    return Facts(
+        kind=kind,
+        n_train=arena.train.rows,
+        n_benchmark=arena.benchmark.rows,
+        minority_train=minority_rows(arena.train_view),
+        minority_benchmark=minority_rows(arena.benchmark_view),
+        stakes=stakes,
+        fitted_on=known_origin(arena),
+        holdout_given=arena.holdout_given,
+        leaked=arena.leaked,
+        prices=prices or {},
+        candidate_rows={c.name: c.rows for c in arena.candidates},
+        chosen=chosen,
+    )
+
+
+def inputs_of(arena: Arena) -> tuple[InputRecord, ...]:
+    """The inputs as the envelope lists them: real, holdout, then candidates in the order given."""
+    from sterling.decide.result import InputRecord
+
+    sets = [arena.real, *([arena.benchmark] if arena.holdout_given else []), *arena.candidates]
+    return tuple(InputRecord(s.name, s.rows, s.fingerprint, s.origin.value, s.notes) for s in sets)
+
+
+def conclude(
+    kind: str,
+    arena: Arena,
+    findings: tuple[Finding, ...],
+    *,
+    policy: Policy,
+    seed: int,
+    stakes: Stakes,
+    notes: Sequence[str] = (),
+    prices: dict[str, float] | None = None,
+    chosen: tuple[str, ...] | None = None,
+    **pictures: Any,
+) -> Result:
+    """Apply the policy to the findings and fold everything into a result."""
+    from sterling.decide.result import Result
+    from sterling.decide.rules import decide
+
+    facts = facts_of(arena, kind=kind, stakes=stakes, prices=prices, chosen=chosen)
+    decision = decide(findings, facts=facts, policy=policy, today=datetime.datetime.now(datetime.UTC).date())
+    return Result(
+        kind=kind,
+        decision=decision,
+        findings=findings,
+        inputs=inputs_of(arena),
+        seed=seed,
+        policy=decision.policy,
+        notes=tuple(notes),
+        **pictures,
+    )

@@ -1,0 +1,83 @@
+"""`ship` and `export`: what leaves the house."""
+
+from __future__ import annotations
+
+import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from sterling.api.inputs import load
+from sterling.kernel.dataset import Origin
+from sterling.kernel.errors import InputError
+from sterling.kernel.finding import Verdict
+
+if TYPE_CHECKING:
+    from sterling.decide.result import Result
+
+Audience = Literal["owner", "recipient"]
+
+
+def ship_run(run: Path, *, out: Path, audience: Audience = "owner", licence: str | None = None) -> Path:
+    """Write a finished run's mix as a data set that carries its evidence.
+
+    Args:
+        run: a run folder.
+        out: the folder to make: Parquet, manifest, card, Croissant, PROV, result and report.
+        audience: the recipient's form holds no real row, example or small count.
+        licence: of the shipped set, as an SPDX name.
+
+    Raises:
+        InputError: if the run is not finished, or its verdict is BLOCK.
+    """
+    from sterling.decide.result import read_result
+    from sterling.report import render
+    from sterling.ship.package import ship_set
+    from sterling.sources.store import read_set
+
+    if not (run / "manifest.json").is_file() or not (run / "result.json").is_file():
+        raise InputError(f"{run} is no finished run", mend="finish it first: sterling run STUDY.toml --out RUN")
+    if not (run / "mix" / "manifest.json").is_file():
+        raise InputError(f"{run} has no mix", mend="declare [real] target in the study and run it again")
+    result = read_result(run / "result.json")
+    if result.decision.verdict is Verdict.BLOCK:
+        raise InputError("the verdict of this run is BLOCK: nothing is shipped", mend="see the rules in report.html")
+    report = render(result, audience=audience, created=_day_of(run))
+    return ship_set(
+        read_set(run / "mix"),
+        out,
+        title=run.resolve().name,
+        result_json=result.as_json(),
+        report_html=report,
+        licence=licence,
+        audience=audience,
+    )
+
+
+def export(source: Any, *, out: Path, format: Literal["parquet", "csv", "jsonl"]) -> Path:  # noqa: A002
+    """Write a set as one plain file.
+
+    Args:
+        source: a Sterling folder, a table file, a frame or a Dataset.
+        out: the file to write.
+        format: "parquet", "csv" (cells that a spreadsheet would run are made harmless) or "jsonl".
+
+    Raises:
+        InputError: if the source cannot be read or the file not written.
+    """
+    from sterling.ship.export import export as write
+
+    return write(load(source, origin=Origin.SYNTHETIC), out, format=format)
+
+
+def write_report(result: Result, path: Path, *, audience: Audience = "owner") -> None:
+    """Write the report, one self-contained HTML file."""
+    from sterling.report import render
+    from sterling.sources.atomic import write_text
+
+    write_text(path, render(result, audience=audience, created=""))
+
+
+def _day_of(run: Path) -> str:
+    """The day the run was finished, so that shipping twice writes the same bytes."""
+    finished = (run / "manifest.json").stat().st_mtime
+    return datetime.datetime.fromtimestamp(finished, datetime.UTC).date().isoformat()

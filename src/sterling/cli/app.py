@@ -1,0 +1,293 @@
+"""The commands. Each parses its words, calls the library, shows the result; no logic lives here."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+if TYPE_CHECKING:
+    from sterling.decide.result import Result
+
+app = typer.Typer(
+    name="sterling",
+    help="Says what your synthetic data is worth in real rows, and builds, checks and ships the mix that works.",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+Target = Annotated[str | None, typer.Option("--target", help="The column that a model shall predict.")]
+Group = Annotated[list[str] | None, typer.Option("--group", help="A protected attribute; may be repeated.")]
+Slice = Annotated[list[str] | None, typer.Option("--slice", help="Judge each value of this column too; repeatable.")]
+Holdout = Annotated[str | None, typer.Option("--holdout", help="Real rows no generator saw: holdout and benchmark.")]
+Policy = Annotated[str | None, typer.Option("--policy", help="A preset (default, privacy ...) or a TOML file.")]
+Stakes = Annotated[Literal["low", "consequential"], typer.Option("--stakes", help="What a wrong model would cost.")]
+Seed = Annotated[int, typer.Option("--seed", help="Same seed, same answer.")]
+Fast = Annotated[bool, typer.Option("--fast", help="Fewer trainings and rows; wider intervals, and it says so.")]
+JsonOut = Annotated[Path | None, typer.Option("--json", help="Write the result envelope here.")]
+HtmlOut = Annotated[Path | None, typer.Option("--html", help="Write the report here, one self-contained file.")]
+SchemaFile = Annotated[Path | None, typer.Option("--schema", help="TOML that overrides kinds and roles of columns.")]
+Quarantine = Annotated[Path | None, typer.Option("--quarantine", help="Save unreadable CSV rows here, go on.")]
+Learner = Annotated[str, typer.Option("--learner", help="A learner's name, or `command` for your own training.")]
+Settings = Annotated[list[str] | None, typer.Option("--set", help="A setting as key=value; @FILE reads a file.")]
+Entity = Annotated[str | None, typer.Option("--entity", help="Column whose rows stay together in a split.")]
+Time = Annotated[str | None, typer.Option("--time", help="Time column: the latest rows become the holdout.")]
+
+
+def _version(value: bool) -> None:
+    if value:
+        from sterling import __version__
+
+        typer.echo(f"sterling {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show it, exit.")
+    ] = False,
+) -> None:
+    pass
+
+
+def _finish(result: Result, *, json: Path | None, html: Path | None = None) -> None:
+    from sterling.cli.show import show_result
+
+    if json is not None:
+        from sterling.decide.result import write_result
+
+        write_result(result, json)
+    if html is not None:
+        from sterling.api.ship import write_report
+
+        write_report(result, html)
+    show_result(result)
+
+
+@app.command()
+def demo(
+    fast: Fast = False,
+    out: Annotated[Path, typer.Option("--out", help="Folder for the report and the shipped set.")] = Path("out/demo"),
+) -> None:
+    """Three vendors, 10,000 synthetic rows each: what are they worth? On real census data."""
+    from sterling.api.demo import demo as run_demo
+    from sterling.cli.progress import reporter
+
+    answer = run_demo(out=out, effort="fast" if fast else "full", on_event=reporter())
+    _finish(answer.result, json=None)
+    typer.echo(f"\nReport   {answer.report}\nShipped  {answer.shipped}")
+
+
+@app.command()
+def run(
+    study: Annotated[Path, typer.Argument(help="study.toml: real data, candidates, learner, policy.")],
+    out: Annotated[Path, typer.Option("--out", help="Run folder; run again to resume.")] = Path("out/run"),
+    engine: Annotated[Literal["local", "ray"], typer.Option("--engine", help="Where work runs.")] = "local",
+    workers: Annotated[int, typer.Option("--workers", min=1, help="Processes.")] = 2,
+) -> None:
+    """The whole loop of a study file, resumable: generate, compare, worth, blend, decide, report."""
+    from sterling.api.run import run_study
+    from sterling.cli.progress import reporter
+
+    _finish(run_study(study, out=out, engine=engine, workers=workers, on_event=reporter()), json=None)
+    typer.echo(f"\nRun      {out}\nReport   {out / 'report.html'}")
+
+
+@app.command()
+def generate(
+    name: Annotated[str, typer.Argument(help="A generator; `sterling list generators` shows them.")],
+    rows: Annotated[int, typer.Option("-n", help="Rows to make.")],
+    out: Annotated[Path, typer.Option("-o", "--out", help="Folder, or a .parquet, .csv or .jsonl file.")],
+    source: Annotated[str | None, typer.Option("--from", help="Real data to learn from: its train part only.")] = None,
+    seed: Seed = 0,
+    settings: Settings = None,
+    target: Target = None,
+    schema: SchemaFile = None,
+    workers: Annotated[int, typer.Option("--workers", min=1, help="Processes; the bytes do not depend on it.")] = 1,
+) -> None:
+    """Make synthetic rows."""
+    from sterling.api.generate import generate as make
+    from sterling.cli.progress import reporter
+
+    made = make(
+        name, source=source, rows=rows, seed=seed, out=out, settings=settings or [], target=target,
+        schema=schema, workers=workers, on_event=reporter(),
+    )  # fmt: skip
+    typer.echo(f"{made.rows:,} rows by {made.lineage.generator} -> {out}")
+
+
+@app.command()
+def check(
+    path: Annotated[str, typer.Argument(metavar="SET", help="The records to check.")],
+    against: Annotated[str | None, typer.Option("--against", help="Real data that shows what is right.")] = None,
+    out: Annotated[Path | None, typer.Option("-o", "--out", help="Write the records that were kept.")] = None,
+    json: JsonOut = None,
+    seed: Seed = 0,
+    schema: SchemaFile = None,
+    quarantine: Quarantine = None,
+) -> None:
+    """Record by record: validity and duplicates."""
+    from sterling.api.check import check as run_check
+
+    _finish(run_check(path, against=against, out=out, seed=seed, schema=schema, quarantine=quarantine), json=json)
+
+
+@app.command()
+def compare(
+    real: Annotated[str, typer.Argument(help="Real data.")],
+    synthetic: Annotated[str, typer.Argument(help="Synthetic data.")],
+    holdout: Holdout = None,
+    target: Target = None,
+    group: Group = None,
+    slice_: Slice = None,
+    policy: Policy = None,
+    stakes: Stakes = "low",
+    seed: Seed = 0,
+    fast: Fast = False,
+    json: JsonOut = None,
+    html: HtmlOut = None,
+    schema: SchemaFile = None,
+    quarantine: Quarantine = None,
+    entity: Entity = None,
+    time: Time = None,
+) -> None:
+    """Synthetic against real: gaps, coverage, labels, privacy, utility; one verdict with its reasons."""
+    from sterling.api.compare import compare as judge
+    from sterling.cli.progress import reporter
+
+    result = judge(
+        real, synthetic, holdout=holdout, target=target, groups=group or (), slices=slice_ or (), policy=policy,
+        stakes=stakes, seed=seed, effort="fast" if fast else "full", schema=schema, quarantine=quarantine,
+        entity=entity, time=time, on_event=reporter(),
+    )  # fmt: skip
+    _finish(result, json=json, html=html)
+
+
+@app.command()
+def worth(
+    real: Annotated[str | None, typer.Argument(help="Real data.")] = None,
+    synthetic: Annotated[list[str] | None, typer.Argument(help="One or more synthetic sets.")] = None,
+    target: Target = None,
+    holdout: Holdout = None,
+    learner: Learner = "boosted_trees",
+    settings: Settings = None,
+    from_runs: Annotated[Path | None, typer.Option("--from-runs", help="CSV of (arm, rows, score) you have.")] = None,
+    slice_: Slice = None,
+    policy: Policy = None,
+    stakes: Stakes = "low",
+    seed: Seed = 0,
+    fast: Fast = False,
+    json: JsonOut = None,
+    html: HtmlOut = None,
+    schema: SchemaFile = None,
+    entity: Entity = None,
+    time: Time = None,
+) -> None:
+    """What each synthetic set is worth in real rows, with an interval."""
+    from sterling.api.worth import worth as measure_worth
+    from sterling.api.worth import worth_from_runs
+    from sterling.cli.progress import reporter
+    from sterling.kernel.errors import InputError
+
+    if from_runs is not None:
+        return _finish(worth_from_runs(from_runs, policy=policy, stakes=stakes, seed=seed), json=json, html=html)
+    if real is None or not synthetic or target is None:
+        raise InputError(
+            "worth needs REAL, at least one SYNTHETIC and --target",
+            mend="sterling worth real.csv vendor.csv --target COLUMN, or sterling worth --from-runs RUNS.csv",
+        )
+    result = measure_worth(
+        real, synthetic, target=target, holdout=holdout, learner=learner, settings=settings or [],
+        slices=slice_ or (), policy=policy, stakes=stakes, seed=seed, effort="fast" if fast else "full",
+        schema=schema, entity=entity, time=time, on_event=reporter(),
+    )  # fmt: skip
+    return _finish(result, json=json, html=html)
+
+
+@app.command()
+def blend(
+    real: Annotated[str, typer.Argument(help="Real data.")],
+    synthetic: Annotated[list[str], typer.Argument(help="One or more synthetic sets.")],
+    target: Annotated[str, typer.Option("--target", help="The column that a model shall predict.")],
+    out: Annotated[Path, typer.Option("-o", "--out", help="Folder for the mixed set.")],
+    holdout: Holdout = None,
+    learner: Learner = "boosted_trees",
+    settings: Settings = None,
+    policy: Policy = None,
+    stakes: Stakes = "low",
+    seed: Seed = 0,
+    fast: Fast = False,
+    json: JsonOut = None,
+    html: HtmlOut = None,
+    schema: SchemaFile = None,
+    entity: Entity = None,
+    time: Time = None,
+) -> None:
+    """The weighted mix that beats real alone, or REAL_ONLY when none does."""
+    from sterling.api.blend import blend_sets
+    from sterling.cli.progress import reporter
+
+    result = blend_sets(
+        real, synthetic, target=target, out=out, holdout=holdout, learner=learner, settings=settings or [],
+        policy=policy, stakes=stakes, seed=seed, effort="fast" if fast else "full", schema=schema,
+        entity=entity, time=time, on_event=reporter(),
+    )  # fmt: skip
+    _finish(result, json=json, html=html)
+
+
+@app.command()
+def gate(
+    result: Annotated[Path, typer.Argument(help="A --json file of compare, worth, blend or run.")],
+    policy: Policy = None,
+    baseline: Annotated[Path | None, typer.Option("--baseline", help="A previous result to compare with.")] = None,
+    junit: Annotated[Path | None, typer.Option("--junit", help="Write a JUnit file here.")] = None,
+) -> None:
+    """Exit 0 when the result may ship, 1 when not, with the reason in a paragraph."""
+    from sterling.api.gate import gate as ask
+
+    answer = ask(result, policy=policy, baseline=baseline, junit=junit)
+    typer.echo(answer.paragraph)
+    raise typer.Exit(0 if answer.passed else 1)
+
+
+@app.command()
+def ship(
+    run_folder: Annotated[Path, typer.Argument(metavar="RUN", help="A finished run folder.")],
+    out: Annotated[Path, typer.Option("-o", "--out", help="Folder for the shipped set.")],
+    audience: Annotated[Literal["owner", "recipient"], typer.Option("--audience", help="Who will read it.")] = "owner",
+    licence: Annotated[str | None, typer.Option("--licence", help="Licence of the shipped set (SPDX).")] = None,
+) -> None:
+    """Write the mix as a data set with card, Croissant, PROV, report and evidence."""
+    from sterling.api.ship import ship_run
+
+    typer.echo(f"Shipped  {ship_run(run_folder, out=out, audience=audience, licence=licence)}")
+
+
+@app.command()
+def export(
+    path: Annotated[str, typer.Argument(metavar="SET", help="A Sterling folder or a table.")],
+    out: Annotated[Path, typer.Option("-o", "--out", help="File to write.")],
+    format_: Annotated[Literal["parquet", "csv", "jsonl"], typer.Option("--format", help="What to write.")],
+) -> None:
+    """Write a set in another format."""
+    from sterling.api.ship import export as write
+
+    typer.echo(f"Written  {write(path, out=out, format=format_)}")
+
+
+@app.command(name="list")
+def list_(
+    room: Annotated[str | None, typer.Argument(help="generators, checks, measures, learners, rules ...")] = None,
+) -> None:
+    """What there is, with settings."""
+    from sterling.cli.show import show_room, show_rooms
+
+    if room is None:
+        show_rooms()
+    else:
+        show_room(room)

@@ -1,0 +1,171 @@
+"""study.toml, parsed once into frozen types; nothing downstream sees text.
+
+Relative paths are relative to the study file.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from sterling.kernel.errors import InputError, UnknownName, UnreadableInput
+
+Stakes = Literal["low", "consequential"]
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class RealData(_Strict):
+    """[real]: the data you hold."""
+
+    path: str
+    target: str | None = None
+    groups: tuple[str, ...] = ()
+    slices: tuple[str, ...] = ()
+    entity: str | None = None
+    time: str | None = None
+    holdout: str | None = None
+    schema_file: str | None = Field(default=None, alias="schema")
+
+
+class Candidate(_Strict):
+    """[[candidate]]: a file you were given, or a generator to run."""
+
+    name: str = Field(min_length=1, pattern=r"^[^/\\\x00-\x1f]+$")
+    path: str | None = None
+    fitted_on: Literal["real", "other", "unknown"] = "unknown"
+    generator: str | None = None
+    rows: int | None = Field(default=None, gt=0)
+    set: dict[str, str | int | float | bool] = Field(default_factory=dict)
+
+    @model_validator(mode="after")
+    def _one_origin(self) -> Candidate:
+        if (self.path is None) == (self.generator is None):
+            raise ValueError(f"candidate {self.name!r} needs either path or generator")
+        if self.generator is not None and self.rows is None:
+            raise ValueError(f"candidate {self.name!r} has a generator and needs rows")
+        return self
+
+
+class LearnerChoice(_Strict):
+    """[learner]: the model the data is for."""
+
+    name: str = "boosted_trees"
+    settings: dict[str, str | int | float | bool] = Field(default_factory=dict)
+    command: str | None = None
+    time_limit: float | None = Field(default=None, gt=0)
+
+
+class Waiver(_Strict):
+    """[[policy.waivers]]: a named exception, visible in every result."""
+
+    rule: str
+    reason: str = Field(min_length=1)
+    until: str
+    by: str
+
+
+class PolicyChoice(_Strict):
+    """[policy]: which rules decide."""
+
+    preset: str | None = None
+    path: str | None = None
+    stakes: Stakes = "low"
+    required: tuple[str, ...] | None = None
+    waivers: tuple[Waiver, ...] = ()
+
+
+class Prices(_Strict):
+    """[prices]: what things cost, in one currency; unknown prices stay unknown."""
+
+    currency: str = "USD"
+    real_row: float | None = Field(default=None, ge=0)
+    synthetic_row: float | None = Field(default=None, ge=0)
+    review_hour: float | None = Field(default=None, ge=0)
+    tokens: float | None = Field(default=None, ge=0)
+
+
+class Study(_Strict):
+    """A whole study file."""
+
+    name: str = "study"
+    seed: int = 0
+    effort: Literal["full", "fast"] = "full"
+    real: RealData
+    candidate: tuple[Candidate, ...] = Field(min_length=1)
+    learner: LearnerChoice = LearnerChoice()
+    policy: PolicyChoice = PolicyChoice()
+    prices: Prices = Prices()
+
+    @model_validator(mode="after")
+    def _names_are_unique(self) -> Study:
+        seen = [c.name for c in self.candidate]
+        if len(set(seen)) != len(seen):
+            raise ValueError(f"candidate names are not unique: {', '.join(seen)}")
+        return self
+
+
+def read_study(path: Path) -> Study:
+    """Parse and check a study file.
+
+    Raises:
+        UnreadableInput: if there is no such file, or it is no TOML.
+        InputError: naming every key that is wrong, with the nearest right one.
+    """
+    try:
+        data = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError) as err:
+        raise UnreadableInput(f"cannot read study {path}: {err}", mend="name an existing study.toml") from err
+    except tomllib.TOMLDecodeError as err:
+        raise UnreadableInput(f"{path} is no TOML: {err}", mend="mend that line") from err
+    try:
+        study = Study.model_validate(data)
+    except ValidationError as err:
+        raise InputError(_sentence(path, err), mend="see docs/study.md for every key") from err
+    return _rooted(study, path.parent)
+
+
+def _sentence(path: Path, error: ValidationError) -> str:
+    lines = [f"{path} has {error.error_count()} mistake(s):"]
+    for item in error.errors():
+        where = ".".join(str(part) for part in item["loc"]) or "study"
+        text = item["msg"].removeprefix("Value error, ")
+        if item["type"] == "extra_forbidden":
+            text = UnknownName.among(str(item["loc"][-1]), _keys_near(item["loc"]), what="key").mend
+        lines.append(f"  {where}: {text}")
+    return "\n".join(lines)
+
+
+def _keys_near(loc: tuple[int | str, ...]) -> list[str]:
+    """The keys that are known where an unknown one stood."""
+    model: Any = Study
+    tables = {
+        "real": RealData, "candidate": Candidate, "learner": LearnerChoice, "policy": PolicyChoice,
+        "prices": Prices, "waivers": Waiver,
+    }  # fmt: skip
+    for part in loc[:-1]:
+        model = tables.get(str(part), model)
+    return [f.alias or name for name, f in model.model_fields.items()]
+
+
+def _rooted(study: Study, folder: Path) -> Study:
+    """The same study with its relative paths made relative to the study file."""
+
+    def at(text: str | None) -> str | None:
+        return None if text is None else str(folder / text)
+
+    real = study.real.model_copy(
+        update={
+            "path": at(study.real.path),
+            "holdout": at(study.real.holdout),
+            "schema_file": at(study.real.schema_file),
+        }
+    )
+    candidates = tuple(c.model_copy(update={"path": at(c.path)}) for c in study.candidate)
+    policy = study.policy.model_copy(update={"path": at(study.policy.path)})
+    return study.model_copy(update={"real": real, "candidate": candidates, "policy": policy})
