@@ -122,7 +122,7 @@ def texts(array: pa.Array) -> pa.Array:
 
 
 def truths(array: pa.Array) -> pa.Array:
-    """ "true" and "false", also from 1 and 0 and from any capitals; other text stays as it is."""
+    """Text "true" and "false", also from 1 and 0 and from any capitals; other text stays as it is."""
     if pa.types.is_integer(array.type) or pa.types.is_floating(array.type):
         return pc.if_else(pc.equal(array, 1), "true", pc.if_else(pc.equal(array, 0), "false", texts(array)))
     words = texts(array)

@@ -15,11 +15,11 @@ from sterling.kernel.schema import Field, Kind, Schema
 from sterling.modalities.tabular.canonical import (
     INT64_SPAN,
     PER_SECOND,
+    canonical,
     flat,
     floats,
     instants,
     int64,
-    number_text,
     numbers,
     seconds,
     texts,
@@ -30,6 +30,7 @@ from sterling.modalities.tabular.canonical import (
 )
 
 if TYPE_CHECKING:
+    from sterling.kernel.dataset import Dataset
     from sterling.kernel.view import Floats
 
 WITH_ARGUMENTS = re.compile(r"(timestamp|time32|time64|duration|decimal\w*)[\[(](\w+)(?:, (?:tz=)?([^\])]+))?[\])]")
@@ -170,6 +171,23 @@ def to_storage(table: pa.Table, schema: Schema) -> pa.Table:
         [*arrays, *(table.column(name) for name in rest)],
         names=[*(f.name for f in kept), *rest],
     )
+
+
+def conform(table: pa.Table, like: Dataset) -> pa.Table:
+    """The rows of one set in the columns and storage types of another, so that both fit in one file.
+
+    Args:
+        table: as a Dataset gives it; its extra columns are left out.
+        like: the set that rules; columns that the table lacks are null.
+    """
+    columns: list[pa.Array] = []
+    for spec in like.schema:
+        if spec.name in table.column_names:
+            cells = canonical(table.column(spec.name), spec)
+            columns.append(_stored(cells, spec))
+        else:
+            columns.append(pa.nulls(table.num_rows, storage_type(spec.storage) if spec.storage else pa.string()))
+    return pa.table(columns, names=list(like.schema.names))
 
 
 def _stored(array: pa.Array, spec: Field) -> pa.Array:

@@ -163,7 +163,7 @@ def _listed(names: Sequence[str]) -> str:
 
 
 def _renames(first: Sequence[str], other: Sequence[str]) -> str:
-    """ "did you mean" for columns that differ by spelling only."""
+    """A "did you mean" for columns that differ by spelling only."""
     import difflib
 
     lowered = {n.lower(): n for n in first if not n.startswith(PROVENANCE)}
