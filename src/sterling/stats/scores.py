@@ -248,18 +248,22 @@ def _more(fewest: int, rows: int, least: int) -> int:
 
 def _auc_draws(y01: AnyArray, scores: Floats, counts: AnyArray) -> Floats:
     """[draws] AUC when row i stands counts[i, draw] times."""
-    order = np.argsort(scores, kind="stable")
-    positive = np.asarray(y01, dtype=bool)[order]
-    heavy = counts[order]
-    ranked = scores[order]
-    starts = np.flatnonzero(np.r_[True, ranked[1:] != ranked[:-1]])
-    plus = np.add.reduceat(np.where(positive[:, None], heavy, 0), starts, axis=0)
-    minus = np.add.reduceat(np.where(positive[:, None], 0, heavy), starts, axis=0)
-    below = np.cumsum(minus, axis=0, dtype=np.float64)
-    total_plus, total_minus = plus.sum(axis=0, dtype=np.float64), below[-1]
-    if not (total_plus > 0).all() or not (total_minus > 0).all():
+    positive = np.asarray(y01, dtype=bool)
+    plus, minus = np.flatnonzero(positive), np.flatnonzero(~positive)
+    minus = minus[np.argsort(scores[minus], kind="stable")]
+    # Mass of the negatives below each positive. Whole counts are exact in float32 up to 16 million rows.
+    below = np.zeros((minus.size + 1, counts.shape[1]), dtype=counts.dtype)
+    np.cumsum(counts[minus], axis=0, out=below[1:])
+    first = np.searchsorted(scores[minus], scores[plus], side="left")
+    last = np.searchsorted(scores[minus], scores[plus], side="right")
+    heavy = counts[plus]
+    total = heavy.sum(axis=0, dtype=np.float64) * below[-1]
+    if not (total > 0).all():
         raise ValueError("AUC needs both classes")
-    return np.einsum("gd,gd->d", plus, below - 0.5 * minus) / (total_plus * total_minus)
+    wins = np.einsum("pd,pd->d", heavy, below[first], dtype=np.float64)
+    if np.array_equal(first, last):
+        return wins / total
+    return (wins + np.einsum("pd,pd->d", heavy, below[last], dtype=np.float64)) / (2 * total)
 
 
 def _macro_draws(codes: AnyArray, probabilities: Floats, counts: AnyArray) -> Floats:

@@ -1,0 +1,200 @@
+"""Training the arms of a comparison: growing subsets of the real rows, whole and half candidates."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from sterling.blend.equivalent import Arm
+from sterling.kernel.errors import InputError
+from sterling.kernel.finding import Json
+from sterling.kernel.protocols import Effort, Learner, OnEvent, PredictingLearner, ScoringLearner
+from sterling.kernel.schema import Kind
+from sterling.kernel.seeds import stream
+from sterling.kernel.view import Column, View
+from sterling.stats.scores import CHANCE, metric_name, minority_rows, score_kind, score_of
+
+if TYPE_CHECKING:
+    from sterling.kernel.view import AnyArray, Floats
+
+SMALLEST = 50
+# Rows of the rarest class in the smallest subset: with fewer, validation inside it chooses at random.
+FEWEST_PER_CLASS = 5
+MOST_SIZES: dict[Effort, int] = {"full": 8, "fast": 5}
+FAST_RUNS = 3
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Curve:
+    """Models trained on growing subsets of the real rows, and what they say of the benchmark.
+
+    Args:
+        arms: by increasing size; the last one holds all the rows.
+        target: the benchmark's target; None where only scores are known.
+        metric: the score's name; larger is better.
+        chance: the score of no rows; None if unknown.
+    """
+
+    arms: tuple[Arm, ...]
+    target: Column | None
+    metric: str
+    chance: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """What a measurement will take: trainings, the rows they read in all, and seconds at most where a limit is set."""
+
+    trainings: int
+    rows: int
+    most_seconds: float | None
+
+    def as_json(self) -> dict[str, Json]:
+        """The facts of the event "cost"."""
+        return {"trainings": self.trainings, "rows": self.rows, "most_seconds": self.most_seconds}
+
+
+def silent(event: str, facts: Mapping[str, Json]) -> None:
+    """Take no notice of an event."""
+
+
+def target_of(view: View, what: str) -> Column:
+    """The target column.
+
+    Raises:
+        InputError: if there is none.
+    """
+    if view.target is None:
+        raise InputError(f"{what} has no target column", mend="name the target column: --target NAME")
+    return view.target
+
+
+def labelled(view: View, what: str) -> View:
+    """The rows whose target is known."""
+    missing = target_of(view, what).missing
+    return view.take(~missing) if missing.any() else view
+
+
+def cost_of(arms: Sequence[tuple[int, int]], learner: Learner) -> Cost:
+    """The cost of training arms of (rows, runs)."""
+    trainings = sum(runs for _, runs in arms)
+    limit: float | None = getattr(learner, "time_limit", None)
+    return Cost(trainings, sum(n * runs for n, runs in arms), None if limit is None else limit * trainings)
+
+
+def curve_sizes(target: Column, *, effort: Effort = "full") -> tuple[int, ...]:
+    """Geometric training sizes from about 50 rows (5 of the rarest class) up to all rows.
+
+    >>> from sterling.kernel.schema import Role
+    >>> curve_sizes(Column("y", Kind.NUMBER, Role.TARGET, np.arange(3200.0)))
+    (50, 100, 200, 400, 800, 1600, 3200)
+    """
+    n = int((~target.missing).sum())
+    share = minority_rows(target) / n if target.kind is Kind.CATEGORY else 1.0
+    smallest = max(1, min(n // 4, max(SMALLEST, int(np.ceil(FEWEST_PER_CLASS / share)))))
+    count = int(np.clip(round(np.log2(n / smallest)) + 1, 3, MOST_SIZES[effort]))
+    return tuple(int(size) for size in np.unique(np.geomspace(smallest, n, count).round()))
+
+
+def nested_order(target: Column, *, rng: np.random.Generator) -> AnyArray:
+    """[n] a random order of the rows in which every prefix has about the class shares of the whole.
+
+    Prefixes of one order are nested subsets.
+    """
+    n = target.values.size
+    order = rng.permutation(n)
+    if target.kind is not Kind.CATEGORY:
+        return order
+    codes = target.values[order]
+    place = np.empty(n)
+    for code in np.unique(codes):
+        rows = np.flatnonzero(codes == code)
+        # Each class is spread evenly over (0, 1), from a random start.
+        place[rows] = (np.arange(rows.size) + rng.random()) / rows.size
+    return order[np.argsort(place, kind="stable")]
+
+
+def train_arm(name: str, parts: Sequence[View], test: View, *, learner: Learner, seed: int, on_event: OnEvent) -> Arm:
+    """Train once on each part and judge on the benchmark.
+
+    Raises:
+        InputError: if the learner can neither predict nor score.
+    """
+    scores: list[float] = []
+    predictions: list[Floats] = []
+    for run, part in enumerate(parts):
+        model = learner.fit(part, None, rng=stream(seed, "worth", name, part.n, run))
+        judged = judge(learner, model, test)
+        if isinstance(judged, np.ndarray):
+            predictions.append(judged)
+            scores.append(score_of(target_of(test, "the benchmark"), judged))
+        else:
+            scores.append(judged)
+        on_event("trained", {"arm": name, "rows": part.n, "run": run, "score": scores[-1]})
+    return Arm(name, parts[0].n, np.array(scores), tuple(predictions))
+
+
+def judge(learner: Learner, model: Any, test: View) -> Floats | float:
+    """Predictions on the benchmark, or the learner's own score where it gives no more.
+
+    Raises:
+        InputError: if the learner can do neither.
+    """
+    if isinstance(learner, PredictingLearner):
+        return learner.predict(model, test)
+    if isinstance(learner, ScoringLearner):
+        return float(learner.score(model, test))
+    raise InputError(
+        f"the learner {type(learner).__name__} neither predicts nor scores",
+        mend="give it a method predict(model, data) or score(model, data)",
+    )
+
+
+def measure_curve(
+    train: View,
+    test: View,
+    *,
+    learner: Learner,
+    seed: int,
+    runs: int = 5,
+    sizes: Sequence[int] | None = None,
+    effort: Effort = "full",
+    on_event: OnEvent = silent,
+) -> Curve:
+    """The real learning curve: `runs` trainings on nested, stratified subsets of each size.
+
+    Args:
+        train: real rows to learn from; rows without a target are left out.
+        test: the benchmark.
+        learner: the model the data is for; it tunes itself within each subset, by the same search.
+        seed: of the run.
+        runs: trainings per size, each on another order of the rows.
+        sizes: increasing numbers of rows; all rows are always added; None for a geometric series.
+        effort: "fast" takes fewer sizes.
+        on_event: told "trained" after each training.
+
+    Raises:
+        InputError: without a target, or for sizes that are not within the rows.
+    """
+    rows = labelled(train, "the real data")
+    target = target_of(rows, "the real data")
+    wanted = curve_sizes(target, effort=effort) if sizes is None else tuple(sorted({*sizes, rows.n}))
+    if runs < 1 or len(wanted) < 2 or wanted[0] < 1 or wanted[-1] > rows.n:
+        raise InputError(
+            f"{runs} runs on sizes {list(wanted)} of {rows.n} rows make no curve",
+            mend="give at least one run, and sizes between 1 and the number of real rows",
+        )
+    orders = [nested_order(target, rng=stream(seed, "worth", "order", run)) for run in range(runs)]
+    arms = tuple(
+        train_arm(
+            "real", [rows.take(order[:size]) for order in orders], test, learner=learner, seed=seed, on_event=on_event
+        )
+        for size in wanted
+    )
+    truth = target_of(test, "the benchmark")
+    if not arms[0].predictions:
+        return Curve(arms, None, "score", None)
+    return Curve(arms, truth, metric_name(truth), CHANCE[score_kind(truth)])
