@@ -6,6 +6,7 @@ import math
 from collections.abc import Sequence
 
 from sterling.decide.facts import Case, names
+from sterling.decide.rulebook import plain
 from sterling.decide.sentences import joined, plural, sentence
 from sterling.kernel.estimate import Unmeasured
 from sterling.kernel.finding import Finding, RuleOutcome, Status, Verdict
@@ -100,7 +101,7 @@ def required(case: Case) -> RuleOutcome | None:
         return None
     why = [_why(case.of(m)) for m in missing]
     because = names([f for m in missing for f in case.of(m)]) or tuple(missing)
-    lead = f"The policy requires {joined(missing)}, which was not measured for {case.who}"
+    lead = f"The policy requires {joined([plain(m) for m in missing])}, which was not measured for {case.who}"
     return RuleOutcome("REQUIRED", "UNMEASURED", because, sentence(lead, *why), Verdict.INSUFFICIENT)
 
 
@@ -117,8 +118,8 @@ def open_questions(case: Case) -> RuleOutcome | None:
     if not open_ones:
         return None
     why = [f.reason for f in open_ones]
-    measures = joined([f.measure for f in open_ones])
-    lead = f"{measures} of {case.who} could lie on either side of the bound; more rows would decide"
+    measures = joined([plain(f.name) for f in open_ones])
+    lead = f"In {case.who}, {measures} could lie on either side of the bound; more rows would decide"
     return RuleOutcome("REQUIRED", "UNDECIDED", names(open_ones), sentence(lead, *why), Verdict.INSUFFICIENT)
 
 

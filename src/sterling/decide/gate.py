@@ -13,7 +13,6 @@ from sterling.decide.policy import Policy, load_policy
 from sterling.decide.result import Result
 from sterling.decide.rules import strongest
 from sterling.decide.sentences import interval, joined, number, plural
-from sterling.decide.summary import MEANS
 from sterling.kernel.estimate import Estimate
 from sterling.kernel.finding import Finding, RuleOutcome, Status, Verdict
 
@@ -92,7 +91,7 @@ def _verdict_refused(verdict: Verdict, rules: Sequence[RuleOutcome], policy: Pol
     because = [
         f"{r.rule} {r.outcome}{f' ({joined(r.because, most=4)})' if r.because else ''}: {r.reason}" for r in forced
     ]
-    return because or [f"{MEANS[verdict].lower()}: {verdict.value} is not among {joined(policy.gate.allow)}."]
+    return because or [f"the gate of policy {policy.label} lets through {joined(policy.gate.allow)} alone."]
 
 
 def _not_measured(result: Result, policy: Policy, rules: Sequence[RuleOutcome]) -> list[str]:

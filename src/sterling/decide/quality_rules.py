@@ -6,6 +6,7 @@ import math
 from collections.abc import Sequence
 
 from sterling.decide.facts import Case, names
+from sterling.decide.rulebook import plain
 from sterling.decide.sentences import interval, joined, number, plural, sentence
 from sterling.kernel.estimate import Estimate, Unmeasured
 from sterling.kernel.finding import Finding, RuleOutcome, Status, Verdict
@@ -132,7 +133,7 @@ def copies(case: Case) -> RuleOutcome | None:
     bad = case.failing("copies", "nearest_record")
     if not bad:
         return None
-    numbers = joined([f"{f.name} {interval(f.result)}" for f in bad if isinstance(f.result, Estimate)])
+    numbers = joined([f"{plain(f.name)} is {interval(f.result)}" for f in bad if isinstance(f.result, Estimate)])
     lead = f"Rows of {case.who} repeat real rows more often than chance allows ({numbers})"
     why = next((f.reason for f in bad if f.reason), None)
     if case.policy.purpose == "privacy":
@@ -155,8 +156,8 @@ def out_of_bounds(case: Case) -> RuleOutcome | None:
 
 def _beyond(finding: Finding) -> str:
     if not isinstance(finding.result, Estimate):
-        return finding.name
+        return plain(finding.name)
     bound = finding.params.get("bound")
     known = isinstance(bound, (int, float)) and not isinstance(bound, bool)
-    allowed = f", allowed {number(float(bound))}" if known and isinstance(bound, (int, float)) else ""
-    return f"{finding.name} {interval(finding.result)}{allowed}"
+    allowed = f" where {number(float(bound))} is allowed" if known and isinstance(bound, (int, float)) else ""
+    return f"{plain(finding.name)} is {interval(finding.result)}{allowed}"

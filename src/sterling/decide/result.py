@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,6 +11,7 @@ from sterling.decide.inputs import InputRecord as InputRecord
 from sterling.decide.summary import summarise
 from sterling.kernel.errors import InputError, UnreadableInput
 from sterling.kernel.finding import Decision, Finding, Json, RuleOutcome
+from sterling.sources.atomic import write_text
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,27 +86,7 @@ def write_result(result: Result, path: Path) -> None:
         InputError: if the folder does not exist or cannot be written.
     """
     text = json.dumps(result.as_json(), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
-    try:
-        _replace_file(path, text.encode("utf-8", errors="backslashreplace"))
-    except OSError as err:
-        raise InputError(f"cannot write {path}: {err.strerror}", mend="name a file in a folder you may write") from err
-
-
-def _replace_file(path: Path, data: bytes) -> None:
-    """Temporary file beside the target, flushed to disk, then renamed over it."""
-    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        umask = os.umask(0)
-        os.umask(umask)
-        Path(name).chmod(0o666 & ~umask)  # mkstemp keeps its files private; a result is as open as any file
-        Path(name).replace(path)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise
+    write_text(path, text)
 
 
 def read_result(path: Path) -> Result:

@@ -28,6 +28,33 @@ RULES = MappingProxyType(
 OTHER_FINDINGS = frozenset({"real_equivalent_rows", "mix_gain", "transfer_drop", "utility", "nearest_record", "copies"})
 HOUSE_MEASURES = frozenset({"two_sample_auc", "marginal_gap", "slice_coverage", "label_loss"})
 
+# How sentences call a measure.
+WORDS = MappingProxyType(
+    {
+        "two_sample_auc": "the two-sample AUC (trees telling synthetic from real)",
+        "marginal_gap": "the widest gap in a single column",
+        "slice_coverage": "the coverage of slices",
+        "label_loss": "the loss on labels",
+        "nearest_record": "the distance to the nearest real record",
+        "copies": "the share of copied rows",
+        "utility": "the score of a model trained on it alone",
+        "transfer_drop": "the drop from synthetic to real test rows",
+        "real_equivalent_rows": "the worth in real rows",
+        "mix_gain": "the gain of the mix",
+    }
+)
+
+
+def plain(name: str) -> str:
+    """A finding's name in plain words, with its slice.
+
+    >>> plain("marginal_gap"), plain("my_measure:sex=F")
+    ('the widest gap in a single column', 'my measure in sex=F')
+    """
+    measure, _, where = name.partition(":")
+    words = WORDS.get(measure, measure.replace("_", " "))
+    return f"{words} in {where}" if where else words
+
 
 def known_measures() -> tuple[str, ...]:
     """Every name a bound, a requirement or a waiver may speak of, plug-ins included."""

@@ -53,6 +53,7 @@ def decide(findings: Sequence[Finding], *, facts: Facts, policy: Policy, today: 
         with an adopted mix, what is wrong with candidates outside the mix is shown and does not count.
     """
     active = [w for w in policy.waivers if w.holds(today)]
+    facts = replace(facts, chosen=_chosen(findings, facts, policy))
     outcomes = _expired(policy, today)
     outcomes += [_waive_rule(o, active) for o in _speak(DATA_RULES, Case(None, findings, facts, policy))]
     for case in _cases(findings, facts, policy):
@@ -61,9 +62,23 @@ def decide(findings: Sequence[Finding], *, facts: Facts, policy: Policy, today: 
     return Decision(
         verdict=strongest(outcomes, chosen=facts.chosen),
         policy=policy.label,
-        rules=tuple(sorted(outcomes, key=_order)),
+        rules=tuple(sorted(outcomes, key=lambda o: _order(o, facts.chosen))),
         unmeasured=_unmeasured(findings, outcomes, facts, policy),
     )
+
+
+def _chosen(findings: Sequence[Finding], facts: Facts, policy: Policy) -> tuple[str, ...] | None:
+    """The candidates in the adopted mix: as told, else as the findings on the mix record them."""
+    if facts.chosen is not None:
+        return facts.chosen
+    chosen: list[str] = []
+    for finding in findings:
+        outcome = value_rules.mix(Case(finding.candidate, [finding], facts, policy))
+        if outcome is not None and outcome.outcome == "MIX":
+            weights = finding.params.get("weights")
+            named = [k for k, w in weights.items() if w] if isinstance(weights, dict) else []
+            chosen += [finding.candidate] if finding.candidate is not None else named
+    return tuple(dict.fromkeys(chosen)) or None
 
 
 def strongest(outcomes: Iterable[RuleOutcome], *, chosen: Sequence[str] | None = None) -> Verdict:
@@ -148,10 +163,14 @@ def _expired(policy: Policy, today: datetime.date) -> list[RuleOutcome]:
     ]
 
 
-def _order(outcome: RuleOutcome) -> tuple[int, int]:
-    """Strongest first, waived and merely informing ones last; a stable sort keeps the rest as spoken."""
-    counts = outcome.verdict is not None and outcome.waived is None
-    return (0 if counts else 1, STRENGTH[outcome.verdict] if outcome.verdict is not None else len(STRENGTH))
+def _order(outcome: RuleOutcome, chosen: Sequence[str] | None) -> tuple[int, int]:
+    """What decides first, what informs next, what is waived or speaks of sets outside the mix last.
+
+    A stable sort keeps the rest as spoken.
+    """
+    strength = STRENGTH[outcome.verdict] if outcome.verdict is not None else len(STRENGTH)
+    outside = bool(chosen) and outcome.candidate is not None and outcome.candidate not in (chosen or ())
+    return (3 if outside else 2 if outcome.waived else 0 if outcome.verdict else 1), strength
 
 
 def _unmeasured(

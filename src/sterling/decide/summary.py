@@ -1,42 +1,60 @@
-"""The answer in one sentence: what the sets are worth, and what decided."""
+"""The answer in one sentence: what each set is worth, what is refused and why, or what is missing to say."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 from sterling.decide.sentences import joined, number, plural
 from sterling.kernel.estimate import Estimate
-from sterling.kernel.finding import Decision, Finding, Status, Verdict
+from sterling.kernel.finding import Decision, Finding, RuleOutcome, Status, Verdict
 
-MEANS = {
-    Verdict.BLOCK: "Do not use it",
-    Verdict.REAL_REQUIRED: "Not without real rows",
-    Verdict.PROTOTYPE_ONLY: "For a prototype only",
-    Verdict.INSUFFICIENT: "Too little to say",
-    Verdict.FIX: "Not yet",
-    Verdict.SHIP: "Good to use",
+# Outcomes that keep a candidate out whatever it is worth, and why in few words.
+REFUSED = {
+    "BLOCK": "it repeats real rows",
+    "COPIES_FOUND": "it repeats real rows",
+    "FIX_GENERATOR": "slices are missing or thin",
+    "RELABEL_SLICE": "labels are wrong in a slice",
+    "RELABEL": "its labels are wrong",
 }
 
 
 def summarise(decision: Decision, findings: Sequence[Finding]) -> str:
-    """The answer for a reader who reads nothing else: worths where they are known, then what decided.
+    """The answer for a reader who reads nothing else.
 
     Args:
         decision: the verdict with its rules.
         findings: where worths are taken from.
     """
-    worths = _worths(findings)
-    head = f"{MEANS[decision.verdict]}: {_grounds(decision, findings)}"
-    return f"{worths} {head}" if worths else head
+    worths, verdict = _worths(decision, findings), decision.verdict
+    if not worths:
+        return _ground(decision, findings)
+    if verdict in (Verdict.SHIP, Verdict.FIX):
+        mixed = next((r.reason for r in decision.rules if r.outcome == "MIX" and r.waived is None), "")
+        return f"{worths} {mixed}".strip()
+    return f"{_ground(decision, findings)} {worths}"
 
 
-def _worths(findings: Iterable[Finding]) -> str:
-    parts = [
-        f"{f.candidate or 'the set'} is worth {_rows(f.result)}"
+def _worths(decision: Decision, findings: Sequence[Finding]) -> str:
+    measured = [
+        (f.candidate, f.result)
         for f in findings
         if f.measure == "real_equivalent_rows" and f.slice is None and isinstance(f.result, Estimate)
     ]
-    return f"{joined(parts, most=4)}." if parts else ""
+    refused = _refused(decision.rules)
+    parts = [f"{name or 'the set'} is worth {_rows(worth)}" for name, worth in measured if name not in refused]
+    parts += [f"{name} is refused: {why}" for name, why in refused.items() if name is not None] if measured else []
+    return "; ".join(_capital(part) if i == 0 else part for i, part in enumerate(parts)) + "." if parts else ""
+
+
+def _refused(rules: Sequence[RuleOutcome]) -> dict[str | None, str]:
+    """By candidate, why it is refused; the slice is named where a rule names one."""
+    found: dict[str | None, str] = {}
+    for rule in rules:
+        if rule.outcome in REFUSED and rule.verdict is not None and rule.waived is None:
+            slices = [name.partition(":")[2] for name in rule.because if ":" in name]
+            named = f" ({joined(slices, most=1)})" if slices else ""
+            found.setdefault(rule.candidate, f"{REFUSED[rule.outcome]}{named}")
+    return found
 
 
 def _rows(worth: Estimate) -> str:
@@ -46,15 +64,19 @@ def _rows(worth: Estimate) -> str:
     return f"{plural(round(worth.value), 'real row')} ({number(max(worth.low, 0.0))} {high})"
 
 
-def _grounds(decision: Decision, findings: Sequence[Finding]) -> str:
-    """What decided, in its own words."""
+def _ground(decision: Decision, findings: Sequence[Finding]) -> str:
+    """What decided: the first rule's first sentence, and how many more there are."""
     if decision.verdict is Verdict.SHIP:
-        mixed = [r.reason for r in decision.rules if r.rule == "D5" and r.outcome == "MIX"]
+        mixed = [r.reason for r in decision.rules if r.outcome == "MIX" and r.waived is None]
         passed = sum(f.status is Status.PASS for f in findings)
-        clean = f"nothing that was measured stands against it ({plural(passed, 'finding')} within bounds)."
+        clean = f"Nothing that was measured stands against it ({plural(passed, 'finding')} within bounds)."
         return mixed[0] if mixed else clean
     forced = [r for r in decision.rules if r.verdict is decision.verdict and r.waived is None]
     if not forced:
-        return "see the rules."
+        return "See the rules."
     more = f" {plural(len(forced) - 1, 'further reason')} below." if len(forced) > 1 else ""
-    return f"{forced[0].reason}{more}"
+    return f"{forced[0].reason.partition('. ')[0].rstrip('.')}.{more}"
+
+
+def _capital(text: str) -> str:
+    return text[:1].upper() + text[1:]

@@ -6,7 +6,7 @@ import math
 from statistics import NormalDist
 
 from sterling.decide.facts import Case, names
-from sterling.decide.sentences import interval, number, plural, sentence
+from sterling.decide.sentences import interval, joined, number, plural, sentence
 from sterling.kernel.estimate import Estimate, Unmeasured
 from sterling.kernel.finding import Finding, RuleOutcome, Status, Verdict
 
@@ -37,7 +37,7 @@ def mix(case: Case) -> RuleOutcome | None:
 
 
 def _added(case: Case) -> str:
-    return case.candidate or "synthetic rows"
+    return case.candidate or joined(case.facts.chosen or ()) or "synthetic rows"
 
 
 def standard_error(finding: Finding, gain: Estimate) -> float:

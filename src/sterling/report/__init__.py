@@ -1,1 +1,3 @@
-"""Layer 7: one self-contained HTML file."""
+"""Layer 7: a result as one self-contained HTML file that a manager and an engineer can read."""
+
+from sterling.report.page import render as render
