@@ -16,8 +16,7 @@ from sterling.decide.result import InputRecord, Result, parse_result
 from sterling.decide.rules import Facts, decide
 from sterling.kernel.estimate import Estimate, Unmeasured
 from sterling.kernel.finding import Decision, Finding, Status, Verdict
-from sterling.report import render
-from sterling.report import svg
+from sterling.report import render, svg
 from sterling.report.chart import NARROW, WIDE, _drawing, learning_curve, row_ticks, score_ticks
 from sterling.report.curve import parse_curve
 from sterling.report.figures import number
@@ -142,3 +141,272 @@ def sample(*, findings: tuple[Finding, ...] | None = None, kind: str = "run", wi
 
 def page(result: Result | None = None, audience="owner") -> str:
     return render(sample() if result is None else result, audience=audience, created="2026-11-24")
+
+
+NASTY = "</script><img src=x onerror=alert(1)>&\"'"
+
+
+class Outline(HTMLParser):
+    """Tags, attributes and text of a page."""
+
+    def __init__(self) -> None:
+        super().__init__(convert_charrefs=True)
+        self.tags: list[str] = []
+        self.attributes: list[tuple[str, str]] = []
+        self.words: list[str] = []
+
+    def handle_starttag(self, tag, attrs) -> None:
+        self.tags.append(tag)
+        self.attributes += [(k, v or "") for k, v in attrs]
+
+    def handle_data(self, data) -> None:
+        self.words.append(data)
+
+    @property
+    def text(self) -> str:
+        return re.sub(r"\s+", " ", " ".join(self.words))
+
+
+def outline(html: str) -> Outline:
+    parser = Outline()
+    parser.feed(html)
+    return parser
+
+
+def test_the_first_screen_is_verdict_sentence_and_picture() -> None:
+    result = sample()
+    html = page(result)
+    body = outline(html)
+    assert result.decision.verdict is Verdict.SHIP
+    assert html.index("SHIP") < html.index('class="headline"') < html.index('class="chart wide"') < html.index("<h2")
+    for words in ("A is worth 3,010 real rows (2,150 or more)", "C is refused", "good to use"):
+        assert words in body.text
+    assert body.tags.count("h1") == 1
+    assert body.tags.count("title") == 3  # of the page, and of the two drawings
+    assert body.tags.count("desc") == 2
+
+
+def test_everything_an_engineer_needs_stands_below() -> None:
+    text = outline(page()).text
+    for words in ("D6", "not in the mix", "two_sample_auc", "[0.899, 0.927]", "0.503", "0.600", "412", "nearest_record",
+                  "To mend: split the real data", "a1b2a1b2", "seed", "default 1", "0.310", "cpu seconds",
+                  "3 rows had no age", "the benchmark was opened twice", "2026-11-24", "occupation"):  # fmt: skip
+        assert words in text, words
+
+
+def test_the_page_asks_nobody_for_anything() -> None:
+    html = page()
+    body = outline(html)
+    assert "script" not in body.tags
+    assert "default-src 'none'" in dict(body.attributes)["content"] or "default-src 'none'" in html
+    links = [v for k, v in body.attributes if k in ("src", "href", "xlink:href", "srcset", "action", "data")]
+    assert all(v.startswith(("#", "data:")) for v in links)
+    assert "url(" not in html
+    assert "@import" not in html
+    assert not [k for k, _ in body.attributes if k.startswith("on")]
+    ids = [v for k, v in body.attributes if k == "id"]
+    assert len(ids) == len(set(ids))
+    assert len(html.encode()) < 120_000
+
+
+def nasty() -> Result:
+    e = estimate(0.5, 0.4, 0.6)
+    finding = Finding(NASTY, e, "lower", Status.FAIL, slice=NASTY, candidate=NASTY, reason=NASTY,
+                      params={"bound": 0.1}, evidence={NASTY: NASTY})  # fmt: skip
+    drawn = curve()
+    drawn["metric"] = NASTY
+    drawn["candidates"] = [
+        {**drawn["candidates"][0], "name": NASTY},
+        {"name": NASTY + "2", "score": None, "worth": None},
+    ]
+    plain = sample()
+    rule = replace(
+        plain.decision.rules[0], reason=NASTY, outcome=NASTY, candidate=NASTY, waived=NASTY, because=(NASTY,)
+    )
+    return replace(
+        plain,
+        decision=Decision(Verdict.FIX, NASTY, (rule,), (NASTY,)),
+        findings=(finding, Finding(NASTY, Unmeasured(NASTY, NASTY), "lower", Status.UNMEASURED)),
+        inputs=(InputRecord(NASTY, 3, NASTY, NASTY, (NASTY,)),),
+        policy=NASTY,
+        curve=drawn,
+        mix={NASTY: NASTY, "sources": [{"name": NASTY, "origin": NASTY, "rows": 3, "weight": 1}]},
+        cost={NASTY: [NASTY]},
+        notes=(NASTY,),
+        kind=NASTY,
+    )
+
+
+@pytest.mark.parametrize("audience", ["owner", "recipient"])
+@pytest.mark.parametrize("picture", ["curve", "gaps"])
+def test_names_and_reasons_of_strangers_are_only_text(audience: str, picture: str) -> None:
+    result = nasty() if picture == "curve" else replace(nasty(), curve=None)
+    html = render(result, audience=audience, created=NASTY)
+    body = outline(html)
+    assert "<img" not in html
+    assert "</script" not in html
+    assert not {"img", "script"} & set(body.tags)
+    assert not [k for k, _ in body.attributes if k.startswith("on")]
+    assert "onerror=alert(1)" in body.text
+
+
+def test_a_recipient_learns_nothing_about_single_rows() -> None:
+    html = page(audience="recipient")
+    text = outline(html).text
+    assert "recipient" in text
+    for secret in ("Sales", "occupation", "where 7 were due", "3 rows had no age", "Evidence"):
+        assert secret not in text, secret
+        assert secret in outline(page()).text or secret == "where 7 were due"
+    assert "<10 rows had no age" in text
+    assert "0 rows where <10 were due" in text
+    assert "412 were due" in text
+    assert "[0, 0.300]" not in text  # the value of the slice of 7 records
+    small = sample(findings=(found("copies", "A", estimate(0.1, 0.0, 0.2, 9), Status.PASS),))
+    assert "rests on fewer than 10 records" in outline(page(small, "recipient")).text
+    tiny = replace(sample(), inputs=(InputRecord("tiny", 7, "ab"),))
+    assert "<10" in outline(page(tiny, "recipient")).text
+
+
+@pytest.mark.parametrize(
+    ("sentence", "masked"),
+    [
+        ("3 rows", "<10 rows"),
+        ("of 41, 7.", "of 41, <10."),
+        ("(2 of 9)", "(<10 of <10)"),
+        ("0.5, 1.2 and 10 rows", "0.5, 1.2 and 10 rows"),
+        ("age=4 in [1, 3]", "age=4 in [1, 3]"),
+        ("vendor-2, D2, 5 %, 5%, 2026-11-04", "vendor-2, D2, 5 %, 5%, 2026-11-04"),
+        ("n = 7", "<10"),
+        ("0 rows", "0 rows"),
+    ],
+)
+def test_small_counts_in_sentences_are_made_vague(sentence: str, masked: str) -> None:
+    assert mask(sentence) == masked
+
+
+def boxes(drawing: str, layout) -> list[tuple[float, float, float, float]]:
+    """Where the words of a drawing stand, by the same generous width the layout assumes."""
+    found = []
+    for x, y, anchor, words in re.findall(
+        r'<text x="([\d.-]+)" y="([\d.-]+)"[^>]*?(middle|end)?"?>([^<]*)</text>', drawing
+    ):
+        width = len(words.replace("&lt;", "<").replace("&amp;", "&")) * layout.font * 0.5
+        left = float(x) - {"middle": width / 2, "end": width, "": 0.0}[anchor]
+        found.append((left, float(y) - layout.font * 0.7, left + width, float(y)))
+    return found
+
+
+@pytest.mark.parametrize("layout", [WIDE, NARROW], ids=["wide", "narrow"])
+@pytest.mark.parametrize("n", [1, 3, 8])
+def test_labels_never_collide(layout, n: int) -> None:
+    data = curve()
+    one = data["candidates"][0]
+    data["candidates"] = [{**one, "name": f"v{i}", "worth": 3000.0 + i, "score": 0.9085 + i / 1e4} for i in range(n)]
+    drawn = _drawing(parse_curve(data), {}, layout, key="k")
+    placed = boxes(drawn, layout)
+    assert len(placed) > 5 + 4 * n
+    for i, a in enumerate(placed):
+        assert a[0] >= -0.5, a
+        assert a[2] <= layout.width + 0.5, a
+        for b in placed[i + 1 :]:
+            assert not svg.overlap(a, b), (a, b)
+
+
+def test_the_curve_is_never_read_beyond_its_ends() -> None:
+    data = curve()
+    base = data["candidates"][0]
+    data["candidates"] = [
+        {**base, "name": "above", "worth": None, "worth_low": 4800.0, "worth_high": None, "censored": True},
+        {**base, "name": "below", "worth": 0.0, "worth_low": 0.0, "worth_high": 50.0, "score": 0.6},
+        {**base, "name": "unknown", "worth": None, "worth_low": None},
+    ]
+    text = outline(page(replace(sample(), curve=data))).text
+    assert "at least 4,800 real rows" in text
+    assert "fewer than 50 real rows" in text
+    assert "Not placed: unknown" in text
+    for x in re.findall(r'(?:cx|x1|x2)="([\d.-]+)"', learning_curve(parse_curve(data), {})):
+        assert -0.5 <= float(x) <= 1000.5
+
+
+def test_curves_that_cannot_be_drawn_are_left_out() -> None:
+    assert parse_curve(None) is None
+    for points in ([], [{"n": 100, "score": 0.8}], [{"n": 0, "score": 1}, {"n": 5, "score": None}], "x"):
+        assert parse_curve({"points": points}) is None
+    flat = {"points": [{"n": 10, "score": 0.5}, {"n": 20, "score": 0.5}], "candidates": []}
+    assert "<svg" in learning_curve(parse_curve(flat), {})
+    assert "<figure" in page(replace(sample(), curve=flat))
+
+
+def test_ticks_are_round_and_inside() -> None:
+    for low, high in ((0.71, 0.93), (0.5, 0.5001), (-3.2, 7.0), (0.9, 0.99)):
+        ticks = score_ticks(low, high)
+        assert 1 <= len(ticks) <= 7
+        assert all(low - 1e-9 <= t <= high + 1e-9 for t in ticks)
+    assert row_ticks(90, 5400) == [100, 200, 500, 1000, 2000, 5000]
+
+
+def test_without_a_curve_the_gaps_are_drawn() -> None:
+    result = sample(kind="compare", with_curve=False)
+    html = page(result)
+    assert "Gaps to the real data" in html
+    assert "as two real halves differ" in html
+    assert "2 slices" in outline(html).text
+    assert forest([], {}) == ""
+    ratio = found("slice_coverage", "v", estimate(0.95, 0.9, 1.0), Status.PASS, bound=0.8, better="higher")
+    worse = replace(ratio, result=estimate(0.78, 0.7, 0.85), status=Status.FAIL)
+    x = [
+        float(re.search(r'cx="([\d.]+)"', forest([f], {})).group(1))
+        for f in (ratio, replace(worse, status=Status.WARN))
+    ]
+    assert x[0] < x[1]  # farther right is worse, whichever way the measure counts
+    no_bound = replace(ratio, params={})
+    assert forest([no_bound], {}) == ""
+
+
+@pytest.mark.parametrize("audience", ["owner", "recipient"])
+def test_the_smallest_result_is_a_page_too(audience: str) -> None:
+    empty = Result("check", Decision(Verdict.SHIP, "p 1", ()), (), (), 0, "p 1")
+    html = render(empty, audience=audience, created="")
+    assert "No rule had anything to say" in html
+    assert "<figure" not in html
+
+
+@pytest.mark.parametrize("verdict", list(Verdict))
+def test_every_verdict_has_a_word_and_a_shape(verdict: Verdict) -> None:
+    html = page(replace(sample(), decision=replace(sample().decision, verdict=verdict)))
+    head = html[html.index("<h1") : html.index("</h1>")]
+    assert verdict.value.replace("_", " ") in head
+    (sign,) = re.findall(r'href="#(i-\w+)"', head)
+    assert f'<symbol id="{sign}"' in html
+
+
+def test_a_page_is_the_same_after_the_envelope() -> None:
+    result = sample()
+    assert page(parse_result(result.as_json())) == page(result)
+    assert pickle.loads(pickle.dumps(result)) == result
+
+
+def contrast(a: str, b: str) -> float:
+    def light(colour: str) -> float:
+        parts = [int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5)]
+        linear = [p / 12.92 if p <= 0.03928 else ((p + 0.055) / 1.055) ** 2.4 for p in parts]
+        return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+    high, low = sorted((light(a), light(b)), reverse=True)
+    return (high + 0.05) / (low + 0.05)
+
+
+def test_every_text_colour_meets_wcag_aa_in_light_and_dark() -> None:
+    style = page()
+    schemes = re.findall(r":root \{(.*?)\}", style, flags=re.DOTALL)[:2]
+    assert len(schemes) == 2
+    for scheme in schemes:
+        colours = dict(re.findall(r"--([\w-]+): (#\w{6})", scheme))
+        for ground in ("page", "card", "bad-tint"):
+            for ink in ("ink", "soft", "accent", "go", "mend", "open", "stop"):
+                assert contrast(colours[ink], colours[ground]) >= 4.5, (ink, ground)
+        assert contrast(colours["silver"], colours["card"]) >= 3.0  # lines and marks
+
+
+def test_numbers_read_like_numbers() -> None:
+    assert [number(x) for x in (0.5, 1234.5, -0.02, 0.0, 1e-9, inf)] == ["0.500", "1,234", "−0.020", "0", "1e-09", "∞"]

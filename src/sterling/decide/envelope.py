@@ -87,8 +87,9 @@ class Part:
     def one_of(self, key: str, kind: type[E]) -> E:
         """A member of a closed list."""
         value = self.text(key)
-        if value not in list(kind):
-            raise UnknownName.among(value, list(kind), what=f"{key} ({self.where})")
+        known = [member.value for member in kind]
+        if value not in known:
+            raise UnknownName.among(value, known, what=f"{key} ({self.where})")
         return kind(value)
 
 

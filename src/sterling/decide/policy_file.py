@@ -173,7 +173,7 @@ class PolicyFile:
 
     def verdicts(self, path: str) -> tuple[str, ...]:
         """A list of verdicts."""
-        return self._names(self.at(path), path, tuple(Verdict), "verdict")
+        return self._names(self.at(path), path, tuple(v.value for v in Verdict), "verdict")
 
     def bounds(self) -> dict[str, float]:
         """[bounds]: a tolerance per measure."""

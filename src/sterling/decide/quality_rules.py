@@ -150,7 +150,7 @@ def out_of_bounds(case: Case) -> RuleOutcome | None:
         return None
     shown = joined([_beyond(f) for f in bad])
     because = dict.fromkeys(names(bad))
-    reason = sentence(f"{case.who} is out of bounds: {shown}", bad[0].reason)
+    reason = sentence(f"In {case.who}, {shown}", bad[0].reason)
     return RuleOutcome("BOUND", "OUT_OF_BOUNDS", tuple(because), reason, Verdict.FIX)
 
 

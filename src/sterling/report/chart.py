@@ -116,8 +116,8 @@ def _cycled(n: int) -> list[str]:
 def _description(curve: Curve) -> str:
     first, last = curve.points[0], curve.points[-1]
     parts = [
-        f"Learning curve on real rows: {curve.metric} {number(first.score)} with {number(first.n)} rows, "
-        f"{number(last.score)} with {number(last.n)}."
+        f"Learning curve on real rows: {curve.metric} {number(first.score)} with {first.n:,.0f} rows, "
+        f"{number(last.score)} with {last.n:,.0f}."
     ]
     parts += [f"{c.name} scores {number(c.score)}: {_worth(c, curve)} {span(c.low, c.high)}." for c in curve.candidates]
     return " ".join(parts)
@@ -179,7 +179,7 @@ def _axes(curve: Curve, scale: Scale) -> list[str]:
     else:
         parts.append(svg.text(box.right, box.bottom + 40, words, class_="tick", anchor="end"))
     x = scale.x(curve.largest)
-    words = f"all your {number(curve.largest)} real rows"
+    words = f"all your {curve.largest:,.0f} real rows"
     parts.append(svg.line(x, box.top - 10, x, box.bottom, class_="yours"))
     parts.append(svg.text(min(x + 4, box.right), box.top - 16, words, class_="note", anchor="end"))
     return parts

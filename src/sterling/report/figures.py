@@ -79,10 +79,10 @@ def rows_text(value: float, low: float | None, high: float | None, *, smallest: 
     'fewer than 100 real rows'
     """
     if high is None and value >= largest:
-        return f"at least {number(largest)} real rows"
+        return f"at least {round(largest):,} real rows"
     if value < smallest:
-        return f"fewer than {number(smallest)} real rows"
-    return f"{number(round(value))} real {'row' if round(value) == 1 else 'rows'}"
+        return f"fewer than {round(smallest):,} real rows"
+    return f"{round(value):,} real {'row' if round(value) == 1 else 'rows'}"
 
 
 def minus(sentence: str) -> str:

@@ -265,7 +265,7 @@ def _outside(mix: Mapping[str, Json] | None) -> list[str]:
 
 def _curve_rows(curve: Curve | None) -> tuple[tuple[str, str, str], ...]:
     points = curve.points if curve else ()
-    return tuple((number(p.n), number(p.score), span(p.low, p.high)) for p in points)
+    return tuple((f"{p.n:,.0f}", number(p.score), span(p.low, p.high)) for p in points)
 
 
 def _line(finding: Finding, titles: Mapping[str, str], small: str | None) -> FindingLine:

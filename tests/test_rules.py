@@ -1,0 +1,377 @@
+"""Every rule fires on its fault and keeps quiet on clean data; the strongest verdict wins; nothing is hidden."""
+
+from __future__ import annotations
+
+import datetime
+import itertools
+import pickle
+from dataclasses import replace
+from math import inf
+
+import pytest
+
+from sterling.decide.policy import Policy, load_policy, waiver
+from sterling.decide.rules import RULES, Facts, decide
+from sterling.kernel.estimate import Estimate, Unmeasured
+from sterling.kernel.finding import Decision, Finding, RuleOutcome, Status, Verdict
+
+TODAY = datetime.date(2026, 11, 24)
+LATER = "2030-01-01"
+
+
+def found(measure: str, value: float, status: Status, *, half: float = 0.01, **more) -> Finding:
+    e = Estimate(value, more.pop("low", value - half), more.pop("high", value + half), 600, 0.95, "test")
+    return Finding(measure, e, more.pop("better", "lower"), status, candidate=more.pop("candidate", "v"), **more)
+
+
+def clean(candidate: str = "v") -> tuple[Finding, ...]:
+    return (
+        found("two_sample_auc", 0.51, Status.PASS, params={"bound": 0.6}, candidate=candidate),
+        found("marginal_gap", 0.02, Status.PASS, params={"bound": 0.05}, candidate=candidate),
+        found("slice_coverage", 0.97, Status.PASS, params={"bound": 0.8}, better="higher", candidate=candidate),
+        found("slice_coverage", 0.9, Status.UNDECIDED, half=0.4, slice="age=90+", better="higher", candidate=candidate),
+        found("utility", -0.002, Status.PASS, params={"bound": -0.05}, better="higher", candidate=candidate),
+        found("transfer_drop", 0.001, Status.PASS, candidate=candidate),
+        found("copies", 0.0, Status.PASS, candidate=candidate),
+    )
+
+
+def but(*changed: Finding) -> tuple[Finding, ...]:
+    names = {f.name for f in changed}
+    return (*(f for f in clean() if f.name not in names), *changed)
+
+
+FACTS = Facts(
+    kind="compare", n_train=2400, n_benchmark=600, minority_train=570, minority_benchmark=140,
+    fitted_on={"v": "other"}, candidate_rows={"v": 10_000},
+)  # fmt: skip
+
+
+def judge(findings=None, policy: Policy | None = None, **facts) -> Decision:
+    return decide(
+        clean() if findings is None else findings,
+        facts=replace(FACTS, **facts),
+        policy=policy or load_policy(),
+        today=TODAY,
+    )
+
+
+def outcomes(decision: Decision) -> set[str]:
+    return {f"{r.rule} {r.outcome}" for r in decision.rules}
+
+
+def the(decision: Decision, outcome: str) -> RuleOutcome:
+    return next(r for r in decision.rules if r.outcome == outcome)
+
+
+def test_other_peoples_real_rows_ship() -> None:
+    decision = judge(fitted_on={"v": "unknown"})
+    assert decision.verdict is Verdict.SHIP
+    assert outcomes(decision) == {"D4 SUBSTITUTE_OK", "D7 UPPER_BOUND"}
+    assert decision.policy == "default 1"
+    without_target = tuple(f for f in clean() if f.measure not in ("utility", "transfer_drop"))
+    assert judge(without_target, minority_train=None, minority_benchmark=None).verdict is Verdict.SHIP
+
+
+def test_d0_too_few_benchmark_rows() -> None:
+    decision = judge(n_train=848, n_benchmark=212)
+    assert decision.verdict is Verdict.INSUFFICIENT
+    reason = the(decision, "COLLECT_TEST").reason
+    assert "You have 212 benchmark rows; 314 would decide" in reason
+    assert "1,570 real rows in all" in reason
+    assert judge(n_benchmark=314).verdict is Verdict.SHIP
+    assert "D0 COLLECT_TEST" not in outcomes(judge(kind="check", n_benchmark=0))
+    assert "D0 COLLECT_TEST" not in outcomes(judge(n_benchmark=None))
+    with_holdout = judge(n_benchmark=1, holdout_given=True)
+    assert "in all" not in the(with_holdout, "COLLECT_TEST").reason
+
+
+def test_d0_minority_rows_and_one_class() -> None:
+    few = judge(minority_benchmark=12)
+    assert few.verdict is Verdict.INSUFFICIENT
+    assert "12 rows in benchmark; 30 are needed" in the(few, "TOO_FEW_MINORITY").reason
+    assert "3 times as many" in the(few, "TOO_FEW_MINORITY").reason
+    one = judge(minority_train=0, minority_benchmark=0)
+    assert one.verdict is Verdict.INSUFFICIENT
+    assert "only one class" in the(one, "ONE_CLASS").reason
+    assert judge(minority_train=30, minority_benchmark=30).verdict is Verdict.SHIP
+
+
+def test_d0_leak() -> None:
+    leaky = judge(leaked=30, holdout_given=True)
+    assert leaky.verdict is Verdict.INSUFFICIENT
+    assert "30 of 600 benchmark rows (5.0%)" in the(leaky, "LEAK").reason
+    assert judge(leaked=6).verdict is Verdict.SHIP
+    assert judge(leaked=6, policy=load_policy("consequential"), n_benchmark=2000).verdict is Verdict.REAL_REQUIRED
+
+
+def test_d1_consequential_stakes_forbid_synthetic_alone_and_allow_a_mix() -> None:
+    policy = load_policy(stakes="consequential")
+    assert judge(policy=policy, stakes="consequential", n_benchmark=2000).verdict is Verdict.REAL_REQUIRED
+    assert judge(stakes="consequential").verdict is Verdict.REAL_REQUIRED
+    gain = found("mix_gain", 0.01, Status.PASS, half=0.003, better="higher")
+    mixed = decide((gain,), facts=replace(FACTS, kind="blend", stakes="consequential", n_benchmark=2000),
+                   policy=policy, today=TODAY)  # fmt: skip
+    assert mixed.verdict is Verdict.SHIP
+    assert "D5 MIX" in outcomes(mixed)
+    assert "D1 REAL_REQUIRED" not in outcomes(judge())
+
+
+def test_d2_a_missing_slice() -> None:
+    gone = found("slice_coverage", 0.0, Status.FAIL, low=0, high=0.1, slice="sex=F&age=60+", better="higher")
+    thin = found("slice_coverage", 0.4, Status.FAIL, half=0.1, slice="race=x", better="higher")
+    decision = judge((*clean(), gone, thin))
+    rule = the(decision, "FIX_GENERATOR")
+    assert decision.verdict is Verdict.FIX
+    assert rule.because == ("slice_coverage:sex=F&age=60+", "slice_coverage:race=x")
+    assert (
+        "2 slices of the real data are missing or thin: sex=F&age=60+ (0 of its real share, at most 0.1)" in rule.reason
+    )
+    assert rule.candidate == "v"
+    assert "BOUND OUT_OF_BOUNDS" not in outcomes(decision)
+
+
+def test_d3_labels() -> None:
+    bad = found("label_loss", 0.3, Status.FAIL)
+    spread = judge((*clean(), bad))
+    assert (the(spread, "TOLERATE").verdict, spread.verdict) == (None, Verdict.SHIP)
+    in_slice = judge((*clean(), bad, found("label_loss", 0.6, Status.FAIL, slice="color=D")))
+    assert (in_slice.verdict, the(in_slice, "RELABEL_SLICE").rule) == (Verdict.FIX, "D3")
+    assert "color=D" in the(in_slice, "RELABEL_SLICE").reason
+    recorded = judge((*clean(), replace(bad, evidence={"concentrated_in": "color=E"})))
+    assert "color=E" in the(recorded, "RELABEL_SLICE").reason
+    no_target = [f for f in clean() if f.measure != "utility"]
+    assert the(judge((*no_target, bad)), "RELABEL").verdict is Verdict.FIX
+    assert not {"D3 TOLERATE", "D3 RELABEL"} & outcomes(judge((*clean(), found("label_loss", 0.0, Status.PASS))))
+
+
+def utility(value: float, status: Status, half: float = 0.01) -> Finding:
+    return found("utility", value, status, half=half, better="higher", params={"bound": -0.05})
+
+
+def test_d4_substitute_not_alone_or_collect_test() -> None:
+    bad = but(utility(-0.09, Status.FAIL))
+    assert judge(bad).verdict is Verdict.FIX
+    assert "-0.09 [-0.1, -0.08]" in the(judge(bad), "NOT_ALONE").reason
+    for kind in ("worth", "blend"):
+        assert the(judge(bad, kind=kind), "NOT_ALONE").verdict is None
+    unsure = judge(but(utility(-0.03, Status.UNDECIDED, half=0.03)))
+    assert unsure.verdict is Verdict.INSUFFICIENT
+    assert "You have 600 benchmark rows; about 1,350 would decide" in the(unsure, "COLLECT_TEST").reason
+    at_bound = judge(but(utility(-0.05, Status.UNDECIDED)))
+    assert "far larger" in the(at_bound, "COLLECT_TEST").reason
+    relaxed = replace(load_policy(), decisive=())
+    assert judge(but(utility(-0.03, Status.UNDECIDED)), policy=relaxed).verdict is Verdict.SHIP
+    missing = Finding("utility", Unmeasured("the target is constant", "name another"), "higher", Status.UNMEASURED,
+                      candidate="v")  # fmt: skip
+    assert judge(but(missing)).verdict is Verdict.INSUFFICIENT
+    assert judge(but(missing)).unmeasured == ("utility",)
+    undeclared = replace(missing, status=Status.NOT_APPLICABLE)
+    assert judge(but(undeclared)).verdict is Verdict.SHIP
+
+
+def test_the_fields_five_percent_rule_looks_at_the_point_alone() -> None:
+    policy = load_policy("five_percent")
+    noisy = judge(but(utility(-0.06, Status.UNDECIDED, half=0.05)), policy=policy)
+    assert noisy.verdict is Verdict.FIX
+    assert judge(but(utility(-0.04, Status.UNDECIDED, half=0.05)), policy=policy).verdict is Verdict.SHIP
+    apart = but(found("two_sample_auc", 0.99, Status.FAIL), found("copies", 0.5, Status.FAIL))
+    assert judge(apart, policy=policy).verdict is Verdict.SHIP
+
+
+def mix(value: float, half: float, status: Status = Status.PASS, **more) -> Finding:
+    return found("mix_gain", value, status, half=half, better="higher", **more)
+
+
+def blend(*findings: Finding, policy: Policy | None = None, **facts) -> Decision:
+    return judge(findings, policy, kind="blend", **facts)
+
+
+def test_d5_mix_no_effect_or_real_only() -> None:
+    assert outcomes(blend(mix(0.01, 0.0098))) == {"D5 MIX"}
+    assert blend(mix(0.01, 0.0098)).verdict is Verdict.SHIP
+    assert outcomes(blend(mix(0.01, 0.03))) == {"D5 REAL_ONLY"}
+    assert "not shown to help" in blend(mix(0.01, 0.03)).rules[0].reason
+    assert "harms" in blend(mix(-0.01, 0.03)).rules[0].reason
+    assert blend(mix(-0.01, 0.03)).verdict is Verdict.FIX
+    assert outcomes(blend(mix(0.001, 0.03))) == {"D5 NO_EFFECT"}
+    assert outcomes(blend(mix(0.01, 0.005, Status.FAIL))) == {"D5 REAL_ONLY"}
+    # 1.5 standard errors: enough for the default, too little where a wrong model costs.
+    between = mix(0.015, 0.0196)
+    assert outcomes(blend(between)) == {"D5 MIX"}
+    assert outcomes(blend(between, policy=load_policy("consequential"), n_benchmark=2000)) == {"D5 REAL_ONLY"}
+    assert outcomes(blend(mix(0.015, 0.001, params={"se": 0.02}))) == {"D5 REAL_ONLY"}
+    nothing = Finding("mix_gain", Unmeasured("too few rows", "collect"), "higher", Status.UNMEASURED, candidate="v")
+    assert blend(nothing).verdict is Verdict.INSUFFICIENT
+
+
+def test_what_is_wrong_outside_the_adopted_mix_is_shown_and_does_not_count() -> None:
+    gone = found("slice_coverage", 0.0, Status.FAIL, slice="s=1", better="higher", candidate="C", low=0, high=0.1)
+    findings = (*clean("A"), *clean("C"), gone)
+    both = {"A": 10_000, "C": 10_000}
+    facts = {"kind": "run", "candidate_rows": both, "fitted_on": dict.fromkeys(both, "other")}
+    told = judge((*findings, mix(0.01, 0.005, candidate=None)), **facts, chosen=("A",))
+    assert told.verdict is Verdict.SHIP
+    assert the(told, "FIX_GENERATOR").candidate == "C"
+    assert told.rules[-1].candidate == "C"
+    recorded = mix(0.01, 0.005, candidate=None, params={"weights": {"A": 0.3, "C": 0.0}})
+    assert judge((*findings, recorded), **facts).verdict is Verdict.SHIP
+    assert judge(findings, **facts).verdict is Verdict.FIX
+    assert judge((*findings, mix(-0.01, 0.005, candidate=None)), **facts).verdict is Verdict.FIX
+    assert judge(findings, **facts, chosen=("A", "C")).verdict is Verdict.FIX
+
+
+def worth(value: float, low: float, high: float, **more) -> Finding:
+    return found("real_equivalent_rows", value, Status.PASS, low=low, high=high, better="higher", **more)
+
+
+def test_d6_worth_and_money() -> None:
+    poor = judge((worth(90, 40, 200),), kind="worth")
+    assert (poor.verdict, outcomes(poor)) == (Verdict.FIX, {"D6 STOP_GENERATING"})
+    assert (
+        "The 10,000 rows of v are worth 90 real rows, at most 200: less than 10% of the 2,400" in poor.rules[0].reason
+    )
+    assert judge((worth(90, 40, 260),), kind="worth").rules == ()
+    assert judge((worth(900, 700, inf),), kind="worth").verdict is Verdict.SHIP
+
+    def with_prices(real: float, made: float, **more) -> set[str]:
+        prices = {"real_row": real, "synthetic_row": made}
+        return outcomes(judge((worth(1000, 800, 1250, **more),), kind="worth", prices=prices))
+
+    assert with_prices(0.5, 0.1) == {"D6 COLLECT_REAL"}
+    assert with_prices(2.0, 0.1) == {"D6 SYNTHETIC_PAYS"}
+    assert with_prices(1.0, 0.1) == set()
+    assert with_prices(2.0, 0.1, params={"marginal": 0.01}) == {"D6 ENOUGH"}
+    assert outcomes(judge((worth(1000, 800, 1250),), kind="worth", prices={"real_row": 1.0})) == set()
+    nothing = judge((worth(0, 0, 0),), kind="worth", prices={"real_row": 1.0, "synthetic_row": 0.1})
+    assert "D6 COLLECT_REAL" in outcomes(nothing)
+    assert judge((worth(1000, 800, inf),), kind="worth", n_train=None, n_benchmark=None).verdict is Verdict.SHIP
+
+
+def test_d7_self_fitted_and_unknown_generators() -> None:
+    assert "D7 AUGMENT_RARE" in outcomes(judge(fitted_on={"v": "real"}))
+    assert judge(fitted_on={"v": "real"}).verdict is Verdict.SHIP
+    assert "upper bound" in the(judge(fitted_on={"v": "unknown"}), "UPPER_BOUND").reason
+    assert "D7 UPPER_BOUND" not in outcomes(judge(fitted_on={"v": "unknown"}, holdout_given=True))
+    assert not any(r.rule == "D7" for r in judge(fitted_on={"v": "other"}).rules)
+
+
+@pytest.mark.parametrize("measure", ["copies", "nearest_record"])
+def test_copies_block_under_privacy_and_are_to_be_fixed_elsewhere(measure: str) -> None:
+    copied = but(found(measure, 0.05, Status.FAIL))
+    assert judge(copied).verdict is Verdict.FIX
+    assert the(judge(copied), "COPIES_FOUND").because == (measure,)
+    private = but(found("nearest_record", 0.5, Status.PASS), found(measure, 0.05, Status.FAIL))
+    assert judge(private[-9:], policy=load_policy("privacy")).verdict is Verdict.BLOCK
+    assert judge(but(found("nearest_record", 0.5, Status.PASS)), policy=load_policy("privacy")).verdict is Verdict.SHIP
+
+
+def test_d15_no_real_rows() -> None:
+    decision = judge((), n_train=0, n_benchmark=0, kind="check")
+    assert decision.verdict is Verdict.PROTOTYPE_ONLY
+    assert judge((), kind="check").verdict is Verdict.SHIP
+
+
+def test_required_measures_block_when_they_are_missing_unmeasured_or_not_applicable() -> None:
+    without = tuple(f for f in clean() if f.measure != "two_sample_auc")
+    decision = judge(without)
+    assert (decision.verdict, decision.unmeasured) == (Verdict.INSUFFICIENT, ("two_sample_auc",))
+    reason = Unmeasured("one column alone", "give more columns")
+    for status in (Status.UNMEASURED, Status.NOT_APPLICABLE):
+        found_none = judge((*without, Finding("two_sample_auc", reason, "lower", status, candidate="v")))
+        assert found_none.verdict is Verdict.INSUFFICIENT
+        assert "One column alone. Give more columns." in the(found_none, "UNMEASURED").reason
+    optional = Finding(
+        "nearest_record", Unmeasured("no holdout", "give one"), "lower", Status.UNMEASURED, candidate="v"
+    )
+    shown = judge((*clean(), optional))
+    assert (shown.verdict, shown.unmeasured) == (Verdict.SHIP, ("nearest_record",))
+
+
+def test_decisive_measures_must_not_stay_open() -> None:
+    unsure = judge(but(found("two_sample_auc", 0.6, Status.UNDECIDED)))
+    assert (unsure.verdict, the(unsure, "UNDECIDED").because) == (Verdict.INSUFFICIENT, ("two_sample_auc",))
+    assert judge(but(found("marginal_gap", 0.05, Status.UNDECIDED))).verdict is Verdict.SHIP
+
+
+def test_failures_no_rule_names_are_out_of_bounds() -> None:
+    decision = judge(but(found("two_sample_auc", 0.9, Status.FAIL, params={"bound": 0.6})))
+    assert decision.verdict is Verdict.FIX
+    assert "0.9 [0.89, 0.91] where 0.6 is allowed" in the(decision, "OUT_OF_BOUNDS").reason
+    assert judge((*clean(), found("someones_plug_in", 1.0, Status.FAIL))).verdict is Verdict.FIX
+    assert judge((*clean(), found("utility", -0.2, Status.FAIL, slice="sex=F"))).verdict is Verdict.FIX
+    assert judge(but(found("transfer_drop", 0.3, Status.FAIL))).verdict is Verdict.SHIP
+    assert judge(but(found("marginal_gap", 0.05, Status.WARN))).verdict is Verdict.SHIP
+
+
+def waived(*rules: str, until: str = LATER) -> Policy:
+    return load_policy(waivers=[waiver(r, "known", until=until, by="Ada") for r in rules])
+
+
+GONE = found("slice_coverage", 0.0, Status.FAIL, low=0, high=0.1, slice="s=1", better="higher")
+THIN = found("slice_coverage", 0.3, Status.FAIL, slice="s=2", better="higher")
+
+
+@pytest.mark.parametrize("what", ["D2", "slice_coverage", "slice_coverage:s=1"])
+def test_waivers_silence_and_stay_visible(what: str) -> None:
+    decision = judge((*clean(), GONE), waived(what))
+    assert decision.verdict is Verdict.SHIP
+    assert the(decision, "FIX_GENERATOR").waived == "known (until 2030-01-01, Ada)"
+    assert the(decision, "FIX_GENERATOR").verdict is Verdict.FIX
+
+
+def test_a_waiver_covers_what_it_names_and_no_more() -> None:
+    decision = judge((*clean(), GONE, THIN), waived("slice_coverage:s=1"))
+    assert decision.verdict is Verdict.FIX
+    counted, excused = (r for r in decision.rules if r.outcome == "FIX_GENERATOR")
+    assert (counted.because, counted.waived) == (("slice_coverage:s=2",), None)
+    assert excused.because == ("slice_coverage:s=1",)
+    assert judge((*clean(), GONE), waived("marginal_gap", "D4")).verdict is Verdict.FIX
+
+
+def test_waivers_run_out_and_say_so() -> None:
+    decision = judge((*clean(), GONE), waived("D2", until="2026-11-23"))
+    assert decision.verdict is Verdict.FIX
+    assert "ended on 2026-11-23 (Ada)" in the(decision, "EXPIRED").reason
+    assert judge((*clean(), GONE), waived("D2", until="2026-11-24")).verdict is Verdict.SHIP
+
+
+def test_a_requirement_and_a_benchmark_can_be_waived() -> None:
+    without = tuple(f for f in clean() if f.measure != "two_sample_auc")
+    decision = judge(without, waived("two_sample_auc"))
+    assert (decision.verdict, decision.unmeasured) == (Verdict.SHIP, ("two_sample_auc",))
+    assert the(decision, "UNMEASURED").waived
+    assert judge(without, waived("slice_coverage")).verdict is Verdict.INSUFFICIENT
+    assert judge(n_benchmark=100, policy=waived("D0")).verdict is Verdict.SHIP
+
+
+def test_the_strongest_verdict_wins_and_order_does_not_matter() -> None:
+    findings = (*but(utility(-0.09, Status.FAIL)), GONE)
+    decision = judge(findings, n_benchmark=100)
+    assert decision.verdict is Verdict.INSUFFICIENT
+    assert [r.verdict for r in decision.rules[:3]] == [Verdict.INSUFFICIENT, Verdict.FIX, Verdict.FIX]
+    assert judge(findings[::-1], n_benchmark=100).verdict is Verdict.INSUFFICIENT
+    assert pickle.loads(pickle.dumps(decision)) == decision
+
+
+def test_nothing_to_go_on_is_never_ship() -> None:
+    for kind in ("compare", "run", "worth", "blend"):
+        assert judge((), kind=kind).verdict is not Verdict.SHIP
+
+
+def test_every_rule_in_the_book_is_spoken_by_some_test_and_reasons_are_sentences() -> None:
+    cases = [
+        judge(n_benchmark=10, stakes="consequential", leaked=9, minority_train=0),
+        judge((*but(utility(-0.09, Status.FAIL), found("copies", 0.1, Status.FAIL)), GONE, THIN)),
+        judge((*clean(), found("label_loss", 1.0, Status.FAIL), found("marginal_gap", 1.0, Status.FAIL))),
+        judge((worth(9, 4, 20),), kind="worth", prices={"real_row": 1.0, "synthetic_row": 1.0}),
+        judge((), waived("D2", until="2020-01-01"), fitted_on={"v": "real"}),
+        judge((), kind="check", n_train=0, n_benchmark=0),
+        blend(mix(-0.01, 0.02)),
+    ]
+    spoken = list(itertools.chain.from_iterable(c.rules for c in cases))
+    assert {r.rule for r in spoken} == set(RULES)
+    for rule in spoken:
+        assert not rule.reason[0].islower(), rule
+        assert rule.reason.endswith("."), rule
+        assert ".." not in rule.reason, rule
