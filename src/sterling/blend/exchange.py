@@ -186,7 +186,7 @@ def judge_candidates(
     fingerprints: tuple[str, ...] = (),
 ) -> Worth:
     """The findings and the picture from trainings already made (by `worth`, or by the user)."""
-    terms = _Terms(curve.arms[-1].rows, level, seed, benchmark, fingerprints)
+    terms = _Terms(curve.n_max, level, seed, benchmark, fingerprints)
     findings, picture = _exchange(curve, candidates, None, terms)
     for name, rows in slices:
         findings += _exchange(curve, candidates, (name, rows), terms)[0]
@@ -316,7 +316,7 @@ def _finding(
     low, high = whole.interval(terms.level, smallest=smallest)
     value = min(whole.value, n)
     result = Estimate(value, min(low, value), high, terms.real, terms.level, _method(curve))
-    bound = LITTLE * n
+    bound, marginal = LITTLE * n, _marginal(whole, half, candidate, n)
     return Finding(
         MEASURE,
         result,
@@ -324,8 +324,15 @@ def _finding(
         Status.WARN if high < bound else Status.PASS,
         slice=slice_name,
         candidate=candidate.name,
-        reason=_sentence(candidate, curve, result, score, smallest, terms),
-        params={"seed": terms.seed, "runs": int(real.runs.max()), "bound": bound, "real_rows": terms.real},
+        reason=(f"where {slice_name}, " if slice_name else "")
+        + _sentence(candidate, curve, result, score, smallest, terms),
+        params={
+            "seed": terms.seed,
+            "runs": int(real.runs.max()),
+            "bound": bound,
+            "real_rows": terms.real,
+            "marginal": marginal["marginal"],
+        },
         evidence={
             "score": score,
             "metric": curve.metric,
@@ -337,7 +344,7 @@ def _finding(
             "below_smallest": value < smallest,
             "fitted_on": candidate.fitted_on,
             "upper_bound": _upper_bound(candidate, terms),
-            **_marginal(whole, half, candidate, n),
+            **marginal,
         },
         fingerprints=(*terms.fingerprints, candidate.fingerprint),
     )
@@ -354,24 +361,24 @@ def _upper_bound(candidate: Candidate, terms: _Terms) -> bool:
 
 
 def _marginal(whole: Placed, half: Placed, candidate: Candidate, n: float) -> dict[str, Json]:
-    """What another 1,000 rows of the same kind would add, and where more of them stop helping.
+    """Real rows that one more row of the same kind would add, and where more of them stop helping.
 
     With errors A/m + bias^2 (SCIENCE.md 0.2), 1/N(m) = 1/(rate m) + 1/cap: two points give the cap.
     """
     if candidate.half is None or not (np.isfinite(whole.value) and np.isfinite(half.value) and whole.value > 0):
-        return {"worth_of_half": None, "marginal_per_1000": None, "cap": None}
-    added = 1000 * (whole.value - half.value) / (candidate.rows - candidate.half.rows)
+        return {"worth_of_half": None, "marginal": None, "cap": None}
+    added = (whole.value - half.value) / (candidate.rows - candidate.half.rows)
     left = 2 / whole.value - 1 / half.value if half.value > 0 else 0.0
     # Beyond twice the measured range a cap would be an extrapolation (SCIENCE.md 2b).
     cap = 1 / left if left > 0 and 1 / left <= 2 * n else None
-    return {"worth_of_half": half.value, "marginal_per_1000": added, "cap": cap}
+    return {"worth_of_half": half.value, "marginal": added, "cap": cap}
 
 
 def _sentence(
     candidate: Candidate, curve: Curve, result: Estimate, score: float, smallest: float, terms: _Terms
 ) -> str:
     rows = f"{candidate.rows:,} rows alone reach {curve.metric} {score:.3f}"
-    n = curve.arms[-1].rows
+    n = curve.n_max
     if result.value < smallest:
         said = f"{rows}, less than {smallest:,.0f} real rows do"
         said += "" if result.censored else f" (worth at most {result.high:,.0f})"

@@ -43,6 +43,11 @@ class Curve:
     metric: str
     chance: float | None
 
+    @property
+    def n_max(self) -> int:
+        """The largest number of real rows measured; nothing is said beyond it."""
+        return self.arms[-1].rows
+
 
 @dataclass(frozen=True, slots=True)
 class Cost:

@@ -1,0 +1,465 @@
+"""The guarded mix: synthetic rows at a weight near their worth, adopted only if that is shown to gain."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+
+from sterling.blend.folds import Part, deal
+from sterling.blend.training import judge, labelled, nested_order, silent, target_of
+from sterling.kernel.dataset import FittedOn
+from sterling.kernel.errors import InputError, SterlingError
+from sterling.kernel.estimate import Estimate, Measured, Unmeasured
+from sterling.kernel.finding import Finding, Json, Status
+from sterling.kernel.protocols import Effort, Learner, OnEvent
+from sterling.kernel.seeds import stream
+from sterling.kernel.view import View, stack
+from sterling.stats.scores import bootstrap_scores, metric_name, score_of, scoring_arrays, unscorable
+
+if TYPE_CHECKING:
+    from sterling.kernel.view import AnyArray, Floats
+
+MEASURE = "mix_gain"
+Stakes = Literal["low", "consequential"]
+Outcome = Literal["MIX", "NO_EFFECT", "REAL_ONLY"]
+# Standard errors that a gain must exceed (SCIENCE.md 2b: harm in 1 % of runs).
+SE_FACTOR: dict[Stakes, float] = {"low": 1.0, "consequential": 2.0}
+# A smaller change of the score, either way, is none.
+NO_EFFECT = 0.002
+# What the benchmark must rule out, and how surely.
+HARM: dict[Stakes, float] = {"low": 0.005, "consequential": 0.002}
+CONFIRM_LEVEL: dict[Stakes, float] = {"low": 0.8, "consequential": 0.95}
+# Steps away from the centre N_syn/m; a synthetic row never outweighs a real one.
+STEPS_DOWN = (0.3, 0.1, 0.03)
+STEP_UP = 3.0
+HEAVIEST = 1.0
+# A set that is worth nothing alone may still add a rare class: it is tried at this share of n/m.
+LEAST_CENTRE = 0.05
+REPEATS: dict[Effort, int] = {"full": 2, "fast": 1}
+CONFIRM_RUNS: dict[Effort, int] = {"full": 5, "fast": 3}
+CONFIRM_DRAWS = 1000
+LEVEL = 0.95
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Candidate:
+    """A synthetic set that may enter the mix.
+
+    Args:
+        view: its rows, encoded together with the real ones.
+        refit: makes it anew from some of the train rows (positions, rng); None for a frozen file.
+        fitted_on: whether its generator saw the train rows.
+    """
+
+    view: View
+    refit: Callable[[AnyArray, np.random.Generator], View] | None = None
+    fitted_on: FittedOn = "unknown"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Trial:
+    """One mix that was tried: weight per row by candidate, and its paired gain in each fold."""
+
+    weights: Mapping[str, float]
+    gains: Floats
+
+    @property
+    def mean(self) -> float:
+        """Mean gain over the folds, in the score's unit."""
+        return float(self.gains.mean())
+
+    @property
+    def se(self) -> float:
+        """Standard error of the mean gain (see `corrected_se`)."""
+        return corrected_se(self.gains)
+
+    def as_json(self) -> dict[str, Json]:
+        """One row of the table of all tried mixes."""
+        return {"weights": dict(self.weights), "gain": self.mean, "se": self.se}
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Mix:
+    """The answer: weights per row of the adopted candidates (none: real rows alone) and why.
+
+    Args:
+        weights: by adopted candidate; a real row weighs 1. Empty unless adopted.
+        outcome: "MIX", "NO_EFFECT" or "REAL_ONLY".
+        gain: of the best mix over real rows alone, by cross-validation; larger is better.
+        confirmation: the same on the sealed benchmark, opened once; Unmeasured where it stayed sealed.
+        findings: one finding `mix_gain`.
+        tried: every mix that was tried.
+    """
+
+    weights: Mapping[str, float]
+    outcome: Outcome
+    gain: Measured
+    confirmation: Measured
+    findings: tuple[Finding, ...]
+    tried: tuple[Trial, ...] = ()
+
+    @property
+    def adopted(self) -> bool:
+        """Whether synthetic rows are to be mixed in."""
+        return self.outcome == "MIX"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Fold:
+    """What one fold trains and judges on; `scores` remembers real rows alone."""
+
+    part: Part
+    kept: View
+    held: View
+    made: Mapping[str, View]
+    alone: float
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Search:
+    """Everything that stays the same while mixes are tried."""
+
+    train: View
+    test: View
+    candidates: Mapping[str, Candidate]
+    learner: Learner
+    seed: int
+    stakes: Stakes
+    effort: Effort
+    on_event: OnEvent
+    failed: dict[str, str] = field(default_factory=dict[str, str])
+
+
+def find_mix(
+    train: View,
+    test: View,
+    candidates: Mapping[str, Candidate],
+    *,
+    worths: Mapping[str, float],
+    learner: Learner,
+    seed: int,
+    stakes: Stakes = "low",
+    folds: int = 4,
+    effort: Effort = "full",
+    on_event: OnEvent = silent,
+) -> Mix:
+    """Choose weights by cross-validation inside `train`, then ask the sealed benchmark once.
+
+    Real rows weigh 1. Each candidate is tried at N_syn/m per row and around it, then a second one is
+    added to the best. The best mix is adopted if its mean paired gain exceeds its standard error times
+    1 (2 where stakes are consequential), raised for the number of candidates, and the benchmark, opened
+    once, shows a gain as well and rules out harm. Otherwise the answer is the real rows alone.
+
+    Args:
+        train: real rows; `Candidate.refit` gets positions in it.
+        test: the sealed benchmark.
+        candidates: by name.
+        worths: real-equivalent rows by candidate (see `worth`): the centres of the weights.
+        learner: the model the data is for.
+        seed: of the run.
+        stakes: what a wrong model would cost.
+        folds: of each repeat, 2 or more.
+        effort: "fast" takes one repeat instead of two, tunes the weight of the best candidate alone,
+            and tries no more synthetic rows than there are real ones.
+        on_event: told "cost" before anything is trained, "tried" after each mix.
+
+    Raises:
+        InputError: without a target or with fewer than 2 folds, or if training on real rows fails.
+
+    Source: SCIENCE.md 2b, D5, D7; Nadeau & Bengio 2003 (standard error).
+    """
+    if folds < 2:
+        raise InputError(f"{folds} folds leave nothing to judge on", mend="give 2 folds or more")
+    search = _Search(train, test, candidates, learner, seed, stakes, effort, on_event)
+    short = _shortage(search)
+    if short is not None:
+        return _mix(search, (), "REAL_ONLY", short, Unmeasured("nothing was to be confirmed", short.mend))
+    on_event("cost", _cost(search, folds))
+    ready = [_fold(search, part) for part in deal(train, folds=folds, repeats=REPEATS[effort], seed=seed)]
+    tried = _try_all(search, ready, worths)
+    if not tried:
+        why = "; ".join(f"{name}: {reason}" for name, reason in search.failed.items())
+        none = Unmeasured(f"no candidate could be tried ({why})", "mend the candidates, or use the real rows alone")
+        return _mix(search, (), "REAL_ONLY", none, none)
+    best = max(tried, key=lambda trial: trial.mean)
+    gain = _gain(best, train.n)
+    if abs(best.mean) <= NO_EFFECT or not _passes(best, looks=len(candidates), stakes=stakes):
+        sealed = Unmeasured("the benchmark stayed sealed: nothing was to be confirmed", "find candidates that gain")
+        outcome: Outcome = "NO_EFFECT" if abs(best.mean) <= NO_EFFECT else "REAL_ONLY"
+        return _mix(search, tried, outcome, gain, sealed)
+    confirmation = _confirm(search, best)
+    confirmed = confirmation.value > 0 and confirmation.low > -HARM[stakes]
+    return _mix(search, tried, "MIX" if confirmed else "REAL_ONLY", gain, confirmation)
+
+
+def corrected_se(gains: Floats) -> float:
+    """Standard error of a mean over folds whose training rows overlap.
+
+    Args:
+        gains: [folds x repeats] paired differences.
+
+    Source: Nadeau & Bengio 2003: the variance of the folds times (1/J + held/kept).
+    """
+    return float(gains.std(ddof=1) * np.sqrt(1 / gains.size))
+
+
+def _passes(trial: Trial, *, looks: int, stakes: Stakes) -> bool:
+    """Whether the best of several candidates gains: Bonferroni's factor of standard errors."""
+    from scipy.special import ndtr, ndtri
+
+    factor = -float(ndtri(ndtr(-SE_FACTOR[stakes]) / looks))
+    return trial.mean > factor * trial.se
+
+
+def _shortage(search: _Search) -> Unmeasured | None:
+    if not search.candidates:
+        return Unmeasured("there is no candidate to mix in", "give one or more synthetic sets")
+    for view, what in ((search.test, "the benchmark"), (search.train, "the real training data")):
+        short = unscorable(target_of(view, what))
+        if short is not None:
+            return Unmeasured(f"too little in {what}: {short.reason}", short.mend)
+    return None
+
+
+def _cost(search: _Search, folds: int) -> dict[str, Json]:
+    """An upper bound: every candidate at every weight, and a second one added."""
+    parts, k = folds * REPEATS[search.effort], len(search.candidates)
+    looks = k * (2 + len(STEPS_DOWN)) + k if search.effort == "full" else 2 * k + 1 + len(STEPS_DOWN)
+    trainings = parts * (1 + looks) + 2 * CONFIRM_RUNS[search.effort]
+    refits = parts * sum(c.refit is not None for c in search.candidates.values())
+    limit: float | None = getattr(search.learner, "time_limit", None)
+    return {"trainings": trainings, "refits": refits, "most_seconds": None if limit is None else limit * trainings}
+
+
+def _fold(search: _Search, part: Part) -> _Fold:
+    kept, held = search.train.take(part.kept), search.train.take(part.held)
+    made: dict[str, View] = {}
+    for name, candidate in search.candidates.items():
+        if name in search.failed:
+            continue
+        try:
+            rng = stream(search.seed, "blend", "refit", name, part.name)
+            view = candidate.view if candidate.refit is None else candidate.refit(part.kept, rng)
+            made[name] = _thinned(search, labelled(view, f"candidate {name!r}"), name)
+        except SterlingError as error:
+            _fail(search, name, error.message)
+    return _Fold(part, kept, held, made, _score(search, part, kept, {}, {}, held))
+
+
+def _fail(search: _Search, name: str, reason: str) -> None:
+    search.failed[name] = reason
+    search.on_event("failed", {"candidate": name, "reason": reason})
+
+
+def _thinned(search: _Search, view: View, name: str) -> View:
+    """At effort "fast" no more rows than there are real ones."""
+    if view.n == 0:
+        raise InputError("it has no row whose target is known", mend="give rows with the target filled in")
+    if search.effort == "full" or view.n <= search.train.n:
+        return view
+    order = nested_order(target_of(view, name), rng=stream(search.seed, "blend", "thin", name))
+    return view.take(order[: search.train.n])
+
+
+def _fit(search: _Search, path: str, kept: View, made: Mapping[str, View], weights: Mapping[str, float]) -> object:
+    """Train on real rows of weight 1 and synthetic rows of theirs; a thinned set keeps its mass."""
+    views, masses = [kept], [np.ones(kept.n)]
+    for name, weight in weights.items():
+        views.append(made[name])
+        masses.append(np.full(made[name].n, weight * search.candidates[name].view.n / made[name].n))
+    # Real rows stay at weight 1 in every arm, so that penalties on the model mean the same in all.
+    rng = stream(search.seed, "blend", "fit", path)
+    return search.learner.fit(stack(views), np.concatenate(masses) if weights else None, rng=rng)
+
+
+def _score(
+    search: _Search, part: Part, kept: View, made: Mapping[str, View], weights: Mapping[str, float], held: View
+) -> float:
+    judged = judge(search.learner, _fit(search, part.name, kept, made, weights), held)
+    return score_of(target_of(held, "the fold"), judged) if isinstance(judged, np.ndarray) else judged
+
+
+def _trial(search: _Search, folds: Sequence[_Fold], weights: Mapping[str, float]) -> Trial | None:
+    """The paired gains of a mix over real rows alone; None if a candidate's training fails."""
+    try:
+        scores = [_score(search, f.part, f.kept, f.made, weights, f.held) for f in folds]
+    except SterlingError as error:
+        _fail(search, next(iter(weights)), error.message)
+        return None
+    trial = Trial(dict(weights), np.array(scores) - np.array([f.alone for f in folds]))
+    search.on_event("tried", trial.as_json())
+    return trial
+
+
+def _try_all(search: _Search, folds: Sequence[_Fold], worths: Mapping[str, float]) -> tuple[Trial, ...]:
+    """Each candidate at its centre; weights around it; a second candidate added to the best."""
+    tried: list[Trial] = []
+    for name in search.candidates:
+        if name not in search.failed:
+            tried += _one(search, folds, name, _centre(search, name, worths.get(name, 0.0)))
+    if not tried:
+        return ()
+    singles = {next(iter(t.weights)): t for t in sorted(tried, key=lambda t: t.mean)}
+    best = max(singles.values(), key=lambda trial: trial.mean)
+    first = next(iter(best.weights))
+    if search.effort == "fast":
+        tried += _around(search, folds, best)
+        best = max((t for t in tried if first in t.weights), key=lambda trial: trial.mean)
+    for name, single in singles.items():
+        # A second set must gain by itself as well: two looks at noise are two chances to be fooled.
+        if name != first and single.mean > NO_EFFECT and best.mean > NO_EFFECT:
+            pair = _trial(search, folds, {**best.weights, **single.weights})
+            tried += [] if pair is None or not _adds(pair, best) else [pair]
+    return tuple(tried)
+
+
+def _adds(pair: Trial, best: Trial) -> bool:
+    """Whether the second candidate gains over the first by more than its standard error."""
+    return float((pair.gains - best.gains).mean()) > corrected_se(pair.gains - best.gains)
+
+
+def _one(search: _Search, folds: Sequence[_Fold], name: str, centre: float) -> list[Trial]:
+    trial = _trial(search, folds, {name: centre})
+    if trial is None:
+        return []
+    return [trial] if search.effort == "fast" else [trial, *_around(search, folds, trial)]
+
+
+def _around(search: _Search, folds: Sequence[_Fold], start: Trial) -> list[Trial]:
+    """Lighter weights as long as they do better, else a heavier one."""
+    (name, centre), tried, best = next(iter(start.weights.items())), list[Trial](), start
+    for step in STEPS_DOWN:
+        trial = _trial(search, folds, {name: centre * step})
+        if trial is None:
+            return tried
+        tried.append(trial)
+        if trial.mean <= best.mean:
+            break
+        best = trial
+    heavier = min(HEAVIEST, centre * STEP_UP)
+    if best is start and heavier > centre:
+        trial = _trial(search, folds, {name: heavier})
+        tried += [] if trial is None else [trial]
+    return tried
+
+
+def _centre(search: _Search, name: str, worth: float) -> float:
+    rows = max(1, search.candidates[name].view.n)
+    return min(HEAVIEST, max(worth, LEAST_CENTRE * search.train.n) / rows)
+
+
+def _gain(trial: Trial, n: int) -> Estimate:
+    from scipy.special import stdtrit
+
+    half = float(stdtrit(max(1, trial.gains.size - 1), (1 + LEVEL) / 2)) * trial.se
+    return Estimate(
+        trial.mean, trial.mean - half, trial.mean + half, n, LEVEL, "repeated cross-validation, paired, corrected t"
+    )
+
+
+def _confirm(search: _Search, best: Trial) -> Estimate:
+    """The gain on the sealed benchmark: several trainings of both arms, paired bootstrap over its rows."""
+    runs, level = CONFIRM_RUNS[search.effort], CONFIRM_LEVEL[search.stakes]
+    made = {name: labelled(search.candidates[name].view, name) for name in best.weights}
+    arms: list[list[Floats | float]] = [[], []]
+    for run in range(runs):
+        for arm, weights in zip(arms, ({}, best.weights), strict=True):
+            model = _fit(search, f"confirm.{run}", search.train, made, weights)
+            arm.append(judge(search.learner, model, search.test))
+    search.on_event("opened", {"benchmark": search.test.fingerprint, "for": MEASURE})
+    flat = [judged for arm in arms for judged in arm]
+    predictions = [judged for judged in flat if isinstance(judged, np.ndarray)]
+    if len(predictions) < len(flat):
+        return _seed_interval(np.array(arms[1]) - np.array(arms[0]), search.test.n, level)
+    target = target_of(search.test, "the benchmark")
+    kind, y, shaped = scoring_arrays(target, predictions)
+    rng = stream(search.seed, "blend", "confirm")
+    drawn = bootstrap_scores(kind, y, shaped, draws=CONFIRM_DRAWS, rng=rng)
+    points = np.array([score_of(target, p) for p in predictions])
+    value = float(points[runs:].mean() - points[:runs].mean())
+    gains = drawn[:, runs:].mean(axis=1) - drawn[:, :runs].mean(axis=1)
+    # Seeds add their own spread, which resampling the benchmark does not show.
+    spread = np.sqrt((points[runs:].var(ddof=1) + points[:runs].var(ddof=1)) / runs)
+    gains = gains + spread * rng.standard_normal(CONFIRM_DRAWS)
+    low, high = np.quantile(gains, [(1 - level) / 2, (1 + level) / 2])
+    method = f"paired bootstrap of benchmark rows, {runs} seeds, percentile"
+    return Estimate(value, min(float(low), value), max(float(high), value), search.test.n, level, method)
+
+
+def _seed_interval(gains: Floats, n: int, level: float) -> Estimate:
+    from scipy.special import stdtrit
+
+    half = float(stdtrit(gains.size - 1, (1 + level) / 2) * gains.std(ddof=1) / np.sqrt(gains.size))
+    mean = float(gains.mean())
+    return Estimate(mean, mean - half, mean + half, n, level, f"t over {gains.size} seeds; the program gives no more")
+
+
+def _mix(search: _Search, tried: tuple[Trial, ...], outcome: Outcome, gain: Measured, confirmation: Measured) -> Mix:
+    best = max(tried, key=lambda trial: trial.mean) if tried else None
+    chosen = dict(best.weights) if best is not None else {}
+    bare = Mix(chosen if outcome == "MIX" else {}, outcome, gain, confirmation, (), tried)
+    unmeasured = isinstance(gain, Unmeasured)
+    status = {"MIX": Status.PASS, "NO_EFFECT": Status.UNDECIDED, "REAL_ONLY": Status.FAIL}[outcome]
+    metric = "score" if search.test.target is None else metric_name(search.test.target)
+    views = [candidate.view for candidate in search.candidates.values()]
+    finding = Finding(
+        MEASURE,
+        gain,
+        "higher",
+        Status.UNMEASURED if unmeasured else status,
+        reason=gain.reason if unmeasured else _sentence(search, bare, chosen, metric),
+        params={
+            "seed": search.seed,
+            "stakes": search.stakes,
+            "se": 0.0 if best is None else best.se,
+            "se_factor": SE_FACTOR[search.stakes],
+            "weights": dict(bare.weights),
+            "no_effect": NO_EFFECT,
+        },
+        evidence={
+            "outcome": outcome,
+            "metric": metric,
+            "best": dict(chosen),
+            "confirmation": _json(confirmation),
+            "tried": [trial.as_json() for trial in tried],
+            "failed": dict(search.failed),
+            "self_fitted": _self_fitted(search, chosen),
+        },
+        fingerprints=tuple(v.fingerprint for v in (search.train, search.test, *views)),
+    )
+    return replace(bare, findings=(finding,))
+
+
+def _json(measured: Measured) -> dict[str, Json]:
+    if isinstance(measured, Unmeasured):
+        return {"reason": measured.reason}
+    return {"value": measured.value, "low": measured.low, "high": measured.high, "level": measured.level}
+
+
+def _self_fitted(search: _Search, names: Mapping[str, float]) -> list[Json]:
+    """Frozen sets whose generator saw the very rows that judge it in the folds (SCIENCE.md D7)."""
+    return [n for n in names if search.candidates[n].fitted_on == "real" and search.candidates[n].refit is None]
+
+
+def _sentence(search: _Search, mix: Mix, best: Mapping[str, float], metric: str) -> str:
+    names = " and ".join(f"{name} at {weight:.3g} per row" for name, weight in best.items())
+    gain = mix.gain if isinstance(mix.gain, Estimate) else None
+    shown = "" if gain is None else f" changes {metric} by {gain.value:+.4f} [{gain.low:+.4f}, {gain.high:+.4f}]"
+    said = f"{names}{shown} in cross-validation"
+    if isinstance(mix.confirmation, Estimate):
+        found = mix.confirmation
+        said += f", by {found.value:+.4f} [{found.low:+.4f}, {found.high:+.4f}] on the benchmark"
+    said += {
+        "MIX": ": mix it in",
+        "NO_EFFECT": ": no effect worth having",
+        "REAL_ONLY": ": not shown to help, use the real rows alone",
+    }[mix.outcome]
+    own = _self_fitted(search, best)
+    if not own:
+        return said
+    return (
+        f"{said}. {' and '.join(map(str, own))} was fitted on these rows and not refitted: its gain is an upper bound"
+    )
