@@ -14,7 +14,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from sterling.kernel.errors import UnreadableInput
+from sterling.kernel.errors import InputError, UnreadableInput
 from sterling.sources.plain_bytes import text_bytes
 
 # Texts that mean "missing" in every column; all others, such as "?", are declared in a schema file.
@@ -121,8 +121,18 @@ def _set_aside(path: Path, ragged: list[tuple[int, int, int, str]], quarantine: 
             f"{path} is ragged: {'; '.join(first)}{more} (the header is row 1)",
             mend="quote cells that hold the delimiter, or save the bad rows apart and go on: --quarantine bad.csv",
         )
-    quarantine.write_text("".join(f"{text}\n" for *_, text in ragged), encoding="utf-8")
+    _save(path, "".join(f"{text}\n" for *_, text in ragged), quarantine)
     return f"{len(ragged):,} rows of the wrong length were left out and saved as they were in {quarantine}"
+
+
+def _save(path: Path, text: str, quarantine: Path) -> None:
+    mend = "name a new file: --quarantine bad.csv"
+    if quarantine.resolve() == path.resolve():
+        raise InputError(f"the quarantine {quarantine} is the file that is read", mend=mend)
+    try:
+        quarantine.write_text(text, encoding="utf-8")
+    except OSError as err:
+        raise InputError(f"the quarantine {quarantine} cannot be written: {err.strerror}", mend=mend) from err
 
 
 def _refuse_open_quote(path: Path, data: bytes, table: pa.Table) -> None:

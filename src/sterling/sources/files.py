@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -114,7 +114,7 @@ def _split_suffix(path: Path) -> tuple[str, str]:
 
 
 @contextmanager
-def _unchanged(path: Path) -> Iterator[None]:
+def _unchanged(path: Path) -> Generator[None]:
     """Refuse a file that grows or changes while it is read, and name the system's own complaint."""
     try:
         before = path.stat()

@@ -10,7 +10,8 @@ import numpy as np
 import pyarrow as pa
 
 from sterling.kernel.dataset import Dataset
-from sterling.modalities.tabular import canonical, column_hashes, comparable
+from sterling.kernel.schema import Field
+from sterling.modalities.tabular import canonical, column_hashes, comparable, plain_table
 
 if TYPE_CHECKING:
     from sterling.kernel.view import Bools, Hashes, Ints
@@ -86,8 +87,8 @@ def leakage(train: Dataset, benchmark: Dataset) -> Leakage:
     in_bench = _count(total_train, total_bench)
     near_train, near_bench = np.zeros(train.rows, dtype=bool), np.zeros(benchmark.rows, dtype=bool)
     for name in sides[0].column_names if len(fields) > 1 else []:
-        rest_train = total_train - column_hashes(sides[0], name)
-        rest_bench = total_bench - column_hashes(sides[1], name)
+        rest_train = total_train - column_hashes(sides[0].column(name), name)
+        rest_bench = total_bench - column_hashes(sides[1].column(name), name)
         near_train |= _count(rest_train, rest_train) > in_train
         near_bench |= _count(rest_train, rest_bench) > in_bench
     exact = in_bench > 0
@@ -95,15 +96,15 @@ def leakage(train: Dataset, benchmark: Dataset) -> Leakage:
     return _judge(exact, near_bench & ~exact, natural, near_train & ~natural)
 
 
-def _columns(dataset: Dataset, names: list[str], fields: tuple) -> pa.Table:
-    table = dataset.table(tuple(names))
+def _columns(dataset: Dataset, names: list[str], fields: tuple[Field, ...]) -> pa.Table:
+    table = plain_table(dataset, tuple(names))
     return pa.table([canonical(table.column(f.name), f) for f in fields], names=names)
 
 
 def _total(table: pa.Table) -> Hashes:
     total = np.zeros(table.num_rows, dtype=np.uint64)
     for name in table.column_names:
-        total += column_hashes(table, name)
+        total += column_hashes(table.column(name), name)
     return total
 
 

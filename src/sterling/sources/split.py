@@ -11,7 +11,7 @@ import pyarrow as pa
 from sterling.kernel.dataset import Dataset, SplitRole
 from sterling.kernel.errors import InputError
 from sterling.kernel.schema import Field, Kind, Role
-from sterling.modalities.tabular import canonical, content_hashes, from_table, mix, row_hashes, text_hash
+from sterling.modalities.tabular import canonical, content_hashes, from_table, mix, plain_table, row_hashes, text_hash
 from sterling.modalities.tabular.canonical import seconds
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ def split(dataset: Dataset, *, holdout: float = HOLDOUT, salt: str = "sterling")
     """
     if not 0.0 < holdout < 1.0:
         raise InputError(f"cannot set a share of {holdout} apart", mend="give a share between 0 and 1, such as 0.2")
-    table = dataset.table()
+    table = plain_table(dataset)
     apart = held_out(dataset, table, holdout=holdout, salt=salt)
     return _part(dataset, table, ~apart, SplitRole.TRAIN), _part(dataset, table, apart, SplitRole.HOLDOUT)
 

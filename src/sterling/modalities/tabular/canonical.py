@@ -98,7 +98,12 @@ PER_SECOND = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}
 
 def timestamps(values: Floats, unit: str, tz: str | None = None) -> pa.Array:
     """Seconds since 1970 as timestamps; what the unit cannot hold is clipped to its ends."""
-    return int64(values * PER_SECOND[unit]).cast(pa.timestamp(unit, tz=tz))
+    return int64(ticks(values, unit)).cast(pa.timestamp(unit, tz=tz))
+
+
+def ticks(values: Floats, unit: str) -> Floats:
+    """Seconds in a smaller unit; clipped far beyond what any type holds, so that nothing overflows."""
+    return np.clip(values, -1e290, 1e290) * PER_SECOND[unit]
 
 
 def int64(values: Floats) -> pa.Array:

@@ -69,6 +69,11 @@ def from_table(
     )
 
 
+def plain_table(dataset: Dataset, columns: tuple[str, ...] | None = None) -> pa.Table:
+    """The rows in the few types of `normalise`, also where a store gives them as they were written."""
+    return normalise(dataset.table(columns)).table
+
+
 def content_hashes(table: pa.Table) -> Hashes:
     """[n] row hashes over the record itself, without the columns in which Sterling notes its origin."""
     return row_hashes(table, [name for name in table.column_names if not name.startswith(PROVENANCE)])

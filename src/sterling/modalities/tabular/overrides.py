@@ -34,13 +34,20 @@ class Override:
 
 def overridden(spec: Field, override: Override) -> Field:
     """The field with everything that the override declares."""
+    spec = spec if override.role is None else in_role(spec, override.role)
     return replace(
         spec,
         kind=override.kind or spec.kind,
-        role=override.role or spec.role,
         unit=override.unit or spec.unit,
         levels=spec.levels if override.levels is None else override.levels,
         low=spec.low if override.low is None else override.low,
         high=spec.high if override.high is None else override.high,
         nullable=spec.nullable if override.nullable is None else override.nullable,
     )
+
+
+def in_role(spec: Field, role: Role) -> Field:
+    """The field in a role; as target, few distinct whole numbers are classes and no quantities."""
+    if role is Role.TARGET and spec.kind is Kind.NUMBER and spec.levels is not None:
+        return replace(spec, role=role, kind=Kind.CATEGORY, low=None, high=None)
+    return replace(spec, role=role)

@@ -15,7 +15,6 @@ from sterling.kernel.schema import Field, Kind, Schema
 from sterling.modalities.tabular.canonical import (
     INT64_SPAN,
     PER_SECOND,
-    canonical,
     flat,
     floats,
     instants,
@@ -23,6 +22,7 @@ from sterling.modalities.tabular.canonical import (
     numbers,
     seconds,
     texts,
+    ticks,
     timestamps,
     truths,
     with_nulls,
@@ -30,7 +30,6 @@ from sterling.modalities.tabular.canonical import (
 )
 
 if TYPE_CHECKING:
-    from sterling.kernel.dataset import Dataset
     from sterling.kernel.view import Floats
 
 WITH_ARGUMENTS = re.compile(r"(timestamp|time32|time64|duration|decimal\w*)[\[(](\w+)(?:, (?:tz=)?([^\])]+))?[\])]")
@@ -69,14 +68,17 @@ def normalise(table: pa.Table) -> Normal:
 
 
 def unique_names(names: list[str]) -> tuple[list[str], list[str]]:
-    """Names apart, and notes on those that were not: a second "x" is called "x.1".
+    """Names that tell columns apart, and notes on those that did not: a second "x" is called "x.1".
 
     >>> unique_names(["x", "x"])
     (['x', 'x.1'], ["there are two columns 'x': the second is called 'x.1' here"])
     """
     taken, seen, notes = set(names), set[str](), list[str]()
     unique: list[str] = []
-    for name in names:
+    for i, given in enumerate(names):
+        name = given or f"unnamed: {i}"
+        if not given:
+            notes.append(f"column {i + 1} has no name: it is called {name!r} here")
         new, number = name, 0
         while new in seen or (number and new in taken):
             number += 1
@@ -111,8 +113,8 @@ def _plain(array: pa.Array) -> tuple[pa.Array, str, str]:
     if pa.types.is_decimal(kind):
         return array.cast(pa.float64(), safe=False), str(kind), ""
     if pa.types.is_time(kind) or pa.types.is_duration(kind):
-        ticks = array.cast(pa.int32()).cast(pa.int64()) if pa.types.is_time32(kind) else array.cast(pa.int64())
-        return with_nulls(floats(ticks) / PER_SECOND[kind.unit]), str(kind), ""
+        count = array.cast(pa.int32()).cast(pa.int64()) if pa.types.is_time32(kind) else array.cast(pa.int64())
+        return with_nulls(floats(count) / PER_SECOND[kind.unit]), str(kind), ""
     return _foreign(array)
 
 
@@ -173,23 +175,6 @@ def to_storage(table: pa.Table, schema: Schema) -> pa.Table:
     )
 
 
-def conform(table: pa.Table, like: Dataset) -> pa.Table:
-    """The rows of one set in the columns and storage types of another, so that both fit in one file.
-
-    Args:
-        table: as a Dataset gives it; its extra columns are left out.
-        like: the set that rules; columns that the table lacks are null.
-    """
-    columns: list[pa.Array] = []
-    for spec in like.schema:
-        if spec.name in table.column_names:
-            cells = canonical(table.column(spec.name), spec)
-            columns.append(_stored(cells, spec))
-        else:
-            columns.append(pa.nulls(table.num_rows, storage_type(spec.storage) if spec.storage else pa.string()))
-    return pa.table(columns, names=list(like.schema.names))
-
-
 def _stored(array: pa.Array, spec: Field) -> pa.Array:
     if not spec.storage or str(array.type) == spec.storage:
         return array
@@ -238,10 +223,10 @@ def _temporal(array: pa.Array, kind: Any) -> pa.Array:
     if pa.types.is_date(kind):
         days = int64(np.clip(np.floor(seconds(array) / 86400.0), -(2.0**31), 2.0**31 - 1)).cast(pa.int32())
         return days.cast(pa.date32()).cast(kind)
-    ticks = floats(numbers(array)) * PER_SECOND[kind.unit]
+    units = ticks(floats(numbers(array)), kind.unit)
     if pa.types.is_duration(kind):
-        return int64(ticks).cast(kind)
-    within = int64(np.clip(ticks, 0.0, 86400.0 * PER_SECOND[kind.unit] - 1))
+        return int64(units).cast(kind)
+    within = int64(np.clip(units, 0.0, 86400.0 * PER_SECOND[kind.unit] - 1))
     return within.cast(pa.int32()).cast(kind) if pa.types.is_time32(kind) else within.cast(kind)
 
 

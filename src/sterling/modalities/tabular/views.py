@@ -17,6 +17,7 @@ from sterling.kernel.view import Column, View
 from sterling.modalities.tabular.canonical import canonical, floats, seconds, sorted_levels
 from sterling.modalities.tabular.hashing import row_hashes
 from sterling.modalities.tabular.infer import PROVENANCE
+from sterling.modalities.tabular.memory import plain_table
 from sterling.modalities.tabular.roles import shared_columns
 
 if TYPE_CHECKING:
@@ -45,7 +46,8 @@ class Tabular:
             UnrelatedInput: if the sets share no column that can be compared.
         """
         fields = comparable(sets)
-        cells = [[canonical(t.column(f.name), f) for f in fields] for t in _tables(sets, fields)]
+        tables = [plain_table(one, tuple(f.name for f in fields)) for one in sets]
+        cells = [[canonical(t.column(f.name), f) for f in fields] for t in tables]
         encoded = [_encode(f, [row[i] for row in cells]) for i, f in enumerate(fields)]
         names = [f.name for f in fields]
         return tuple(
@@ -67,7 +69,9 @@ def comparable(sets: Sequence[Dataset]) -> tuple[Field, ...]:
     """
     schemas = [one.schema for one in sets]
     shared = shared_columns(schemas).shared
-    fields = tuple(_typed(schemas, name) for name in shared if schemas[0][name].role not in IDENTIFIERS)
+    first, *others = ({f.name: f for f in schema} for schema in schemas)
+    modelled = [first[name] for name in shared if first[name].role not in IDENTIFIERS]
+    fields = tuple(_typed(spec, [other[spec.name] for other in others]) for spec in modelled)
     if fields:
         return fields
     stranger = next((s for s in sets[1:] if not shared_columns([schemas[0], s.schema]).shared), None)
@@ -89,7 +93,7 @@ def conversions(first: Schema, other: Dataset) -> tuple[str, ...]:
     for spec in first:
         if spec.name not in other.schema or spec.kind not in (Kind.NUMBER, Kind.DATETIME) or spec.role in IDENTIFIERS:
             continue
-        array = other.table((spec.name,)).column(0)
+        array = plain_table(other, (spec.name,)).column(0)
         lost = canonical(array, spec).null_count - array.null_count
         if lost > 0:
             what = "numbers" if spec.kind is Kind.NUMBER else "dates"
@@ -97,17 +101,11 @@ def conversions(first: Schema, other: Dataset) -> tuple[str, ...]:
     return tuple(notes)
 
 
-def _tables(sets: Sequence[Dataset], fields: tuple[Field, ...]) -> list[pa.Table]:
-    names = tuple(f.name for f in fields)
-    return [one.table(names) for one in sets]
-
-
-def _typed(schemas: Sequence[Schema], name: str) -> Field:
+def _typed(first: Field, others: Sequence[Field]) -> Field:
     """The first set's field; where its column is empty, of the kind that the others show."""
-    first = schemas[0][name]
     if first.storage != "null":
         return first
-    shown = next((s[name] for s in schemas[1:] if s[name].storage != "null"), first)
+    shown = next((other for other in others if other.storage != "null"), first)
     return replace(first, kind=shown.kind, storage=shown.storage)
 
 
