@@ -192,7 +192,7 @@ def test_d5_mix_no_effect_or_real_only() -> None:
     assert blend(mix(0.01, 0.0098)).verdict is Verdict.SHIP
     assert outcomes(blend(mix(0.01, 0.03))) == {"D5 REAL_ONLY"}
     assert "not shown to help" in blend(mix(0.01, 0.03)).rules[0].reason
-    assert "harms" in blend(mix(-0.01, 0.03)).rules[0].reason
+    assert "harms" in blend(mix(-0.04, 0.03)).rules[0].reason
     assert blend(mix(-0.01, 0.03)).verdict is Verdict.FIX
     assert outcomes(blend(mix(0.001, 0.03))) == {"D5 NO_EFFECT"}
     assert outcomes(blend(mix(0.01, 0.005, Status.FAIL))) == {"D5 REAL_ONLY"}
@@ -201,6 +201,9 @@ def test_d5_mix_no_effect_or_real_only() -> None:
     assert outcomes(blend(between)) == {"D5 MIX"}
     assert outcomes(blend(between, policy=load_policy("consequential"), n_benchmark=2000)) == {"D5 REAL_ONLY"}
     assert outcomes(blend(mix(0.015, 0.001, params={"se": 0.02}))) == {"D5 REAL_ONLY"}
+    refuted = blend(mix(0.01, 0.005, Status.FAIL, reason="by -0.01 on the benchmark"))
+    assert "By -0.01 on the benchmark." in refuted.rules[0].reason
+    assert outcomes(blend(mix(0.01, 0.005, Status.UNDECIDED))) == {"D5 REAL_ONLY"}
     nothing = Finding("mix_gain", Unmeasured("too few rows", "collect"), "higher", Status.UNMEASURED, candidate="v")
     assert blend(nothing).verdict is Verdict.INSUFFICIENT
 
@@ -241,7 +244,7 @@ def test_d6_worth_and_money() -> None:
     assert with_prices(0.5, 0.1) == {"D6 COLLECT_REAL"}
     assert with_prices(2.0, 0.1) == {"D6 SYNTHETIC_PAYS"}
     assert with_prices(1.0, 0.1) == set()
-    assert with_prices(2.0, 0.1, params={"marginal": 0.01}) == {"D6 ENOUGH"}
+    assert with_prices(2.0, 0.1, evidence={"marginal_per_1000": 10.0}) == {"D6 ENOUGH"}
     assert outcomes(judge((worth(1000, 800, 1250),), kind="worth", prices={"real_row": 1.0})) == set()
     nothing = judge((worth(0, 0, 0),), kind="worth", prices={"real_row": 1.0, "synthetic_row": 0.1})
     assert "D6 COLLECT_REAL" in outcomes(nothing)

@@ -22,7 +22,7 @@ def mix(case: Case) -> RuleOutcome | None:
         return RuleOutcome("D5", "REAL_ONLY", names([finding]), reason, Verdict.INSUFFICIENT)
     gain = finding.result
     beyond = gain.value - terms.se_factor * standard_error(finding, gain)
-    if beyond > 0 and abs(gain.value) > terms.no_effect and finding.status is not Status.FAIL:
+    if beyond > 0 and abs(gain.value) > terms.no_effect and finding.status is Status.PASS:
         reason = f"Adding {_added(case)} to the real rows raises the score by {interval(gain)}: mix them."
         return RuleOutcome("D5", "MIX", names([finding]), reason)
     if abs(gain.value) <= terms.no_effect:
@@ -30,9 +30,11 @@ def mix(case: Case) -> RuleOutcome | None:
             f"Adding {_added(case)} changes the score by {interval(gain)}, less than {number(terms.no_effect)} "
             "either way: use the real rows alone, they do as well."
         )
+        reason = sentence(reason, finding.reason)
         return RuleOutcome("D5", "NO_EFFECT", names([finding]), reason, Verdict.FIX)
-    harm = "harms" if gain.value < 0 else "is not shown to help"
-    reason = f"Adding {_added(case)} {harm} (change in score {interval(gain)}): use the real rows alone."
+    harm = "harms" if gain.high < 0 else "is not shown to help"
+    lead = f"Adding {_added(case)} {harm} (change in score {interval(gain)}): use the real rows alone"
+    reason = sentence(lead, finding.reason)
     return RuleOutcome("D5", "REAL_ONLY", names([finding]), reason, Verdict.FIX)
 
 
@@ -77,8 +79,8 @@ def prices(case: Case) -> RuleOutcome | None:
         dear = "nothing" if value.high <= 0 else f"{number(cost / value.high)} or more"
         reason = f"A real row costs {number(real)}; one real row's worth of {case.who} costs {dear}: collect real rows."
         return RuleOutcome("D6", "COLLECT_REAL", because, reason)
-    marginal = finding.params.get("marginal")
-    if isinstance(marginal, (int, float)) and not isinstance(marginal, bool) and marginal * real < made:
+    marginal = _marginal(finding)
+    if marginal is not None and marginal * real < made:
         reason = (
             f"The next row of {case.who} costs {number(made)} and adds {number(marginal)} real rows' worth, "
             f"{number(marginal * real)} in money: {rows:,} rows are enough."
@@ -91,6 +93,13 @@ def prices(case: Case) -> RuleOutcome | None:
         )
         return RuleOutcome("D6", "SYNTHETIC_PAYS", because, reason)
     return None
+
+
+def _marginal(finding: Finding) -> float | None:
+    """Real rows' worth that one more synthetic row adds; None where the measure could not say."""
+    per_1000 = finding.evidence.get("marginal_per_1000")
+    known = isinstance(per_1000, (int, float)) and not isinstance(per_1000, bool)
+    return float(per_1000) / 1000 if known and isinstance(per_1000, (int, float)) else None
 
 
 def _worth(case: Case) -> tuple[Finding, Estimate] | None:
