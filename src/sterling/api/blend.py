@@ -70,7 +70,7 @@ def blend_sets(
     rules = load_policy(policy, stakes=stakes)
     model = build_learner(learner, settings)
     roles = Roles(target=target, entity=entity, time=time, schema=schema)
-    arena = prepare(real, as_list(synthetic), roles=roles, holdout=holdout, why="blend")
+    arena = prepare(real, as_list(synthetic), roles=roles, holdout=holdout, why="blend", on_event=on_event)
     rates = exchange(arena, learner=model, seed=seed, effort=effort, on_event=on_event)
     mix = mixture(arena, rates.findings, learner=model, policy=rules, seed=seed, effort=effort, on_event=on_event)
     if out is not None:
@@ -173,7 +173,7 @@ def write_mix(arena: Arena, mix: Mix, out: Path) -> Dataset:
 
 
 def _rows(arena: Arena, mix: Mix) -> Iterator[pa.Table]:
-    from sterling.sources.store import with_lineage_columns
+    from sterling.sources.provenance import with_lineage_columns
 
     parts = [(arena.train, 1.0), *((c, mix.weights[c.name]) for c in arena.candidates if c.name in mix.weights)]
     for part, weight in parts:

@@ -117,7 +117,7 @@ def _result(
     from sterling.decide.result import InputRecord, Result
     from sterling.decide.rules import Facts, decide
 
-    facts = Facts(kind="check", n_train=reference.rows if reference else 0, n_benchmark=0)
+    facts = Facts(kind="check")
     sets = [s for s in (reference, judged) if s is not None]
     decision = decide(findings, facts=facts, policy=policy, today=datetime.datetime.now(datetime.UTC).date())
     return Result(

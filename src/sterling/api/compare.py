@@ -71,7 +71,9 @@ def compare(
 
     roles = Roles(target=target, groups=tuple(groups), entity=entity, time=time, schema=schema)
     rules = load_policy(policy, stakes=stakes)
-    arena = prepare(real, [synthetic], roles=roles, holdout=holdout, quarantine=quarantine, why="compare")
+    arena = prepare(
+        real, [synthetic], roles=roles, holdout=holdout, quarantine=quarantine, why="compare", on_event=on_event
+    )
     findings = judge(arena, 0, policy=rules, seed=seed, effort=effort, slices=tuple(slices), on_event=on_event)
     return conclude(
         "compare", arena, findings, policy=rules, seed=seed, stakes=stakes, notes=arena.notes,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -32,6 +33,7 @@ def gate(
         asked,
         policy=load_policy(policy) if policy is not None else None,
         baseline=read_result(baseline) if baseline is not None else None,
+        today=datetime.datetime.now(datetime.UTC).date(),
     )
     if junit is not None:
         from sterling.sources.atomic import write_text

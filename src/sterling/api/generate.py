@@ -121,7 +121,8 @@ def write_out(batches: Iterable[pa.Table], out: Path, *, like: Dataset) -> Datas
         InputError: if `out` exists as something else, or its suffix is not written.
     """
     from sterling.ship.export import export
-    from sterling.sources.store import with_lineage_columns, write_set
+    from sterling.sources.provenance import with_lineage_columns
+    from sterling.sources.store import write_set
 
     if out.suffix.lower() in FILE_SUFFIXES:
         from sterling.modalities.tabular import from_table

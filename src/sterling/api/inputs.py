@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 from sterling.kernel.dataset import Dataset, FittedOn, Lineage, Origin, SplitRole
 from sterling.kernel.errors import InputError
+from sterling.kernel.estimate import Estimate
+from sterling.kernel.protocols import OnEvent
 from sterling.kernel.schema import Kind, Schema
 
 if TYPE_CHECKING:
@@ -111,6 +113,7 @@ def prepare(
     holdout: Any = None,
     quarantine: Path | None = None,
     why: str,
+    on_event: OnEvent,
 ) -> Arena:
     """Read, split, align and encode.
 
@@ -121,6 +124,7 @@ def prepare(
         holdout: real rows that no generator saw; None splits `real` 80 / 20.
         quarantine: where unreadable CSV rows go.
         why: what the benchmark is opened for; journaled.
+        on_event: hears how worn the benchmark is.
 
     Raises:
         InputError: unreadable, misnamed or unrelated input.
@@ -134,10 +138,15 @@ def prepare(
     else:
         train = replace(whole, split=SplitRole.TRAIN)
         benchmark = replace(load(holdout, origin=Origin.REAL, schema=roles.schema), split=SplitRole.HOLDOUT)
-    candidates = _named([load(s, origin=Origin.SYNTHETIC, schema=roles.schema) for s in synthetic])
+    candidates = _named(
+        [
+            load(s, origin=Origin.SYNTHETIC, schema=roles.schema, quarantine=_beside(quarantine, i))
+            for i, s in enumerate(synthetic, 1)
+        ]
+    )
     _at_least_one_row(train, *candidates)
     train_view, benchmark_view, *views = Tabular().views([train, benchmark, *candidates])
-    open_benchmark(benchmark, why=why)
+    open_benchmark(benchmark, why=why, on_event=on_event)
     clean = tuple(holdout is not None or _never_saw(c, train) for c in candidates)
     leak = leakage.leakage(train, benchmark) if holdout is not None else None
     leaked = 0 if leak is None else leak.exact
@@ -193,6 +202,11 @@ def minority_rows(view: View) -> int | None:
     return int(present.min()) if present.size > 1 else 0
 
 
+def _beside(quarantine: Path | None, number: int) -> Path | None:
+    """Where the bad rows of the n-th candidate go: "bad.csv" of the real data, "bad-1.csv" of the first candidate."""
+    return None if quarantine is None else quarantine.with_stem(f"{quarantine.stem}-{number}")
+
+
 def _named(sets: Sequence[Dataset]) -> tuple[Dataset, ...]:
     """Candidates with unique names: reports and weights are keyed by them."""
     seen: dict[str, int] = {}
@@ -233,15 +247,18 @@ def _column_notes(real: Schema, candidate: Dataset) -> list[str]:
     return notes
 
 
-def open_benchmark(benchmark: Dataset, *, why: str) -> None:
-    """Journal one opening of the benchmark; a journal that cannot be written stops nothing."""
+def open_benchmark(benchmark: Dataset, *, why: str, on_event: OnEvent) -> None:
+    """Journal one opening of the benchmark, and say how worn it is; a journal that cannot be written stops nothing."""
     import datetime
-    import logging
 
     from sterling.sources import journal
 
     when = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
     try:
-        journal.open_benchmark(benchmark, journal=journal_path(), why=why, when=when)
+        times = journal.open_benchmark(benchmark, journal=journal_path(), why=why, when=when)
     except OSError as err:
-        logging.getLogger(__name__).warning("the opening of the benchmark was not journaled: %s", err)
+        on_event("note", {"text": f"the opening of the benchmark was not journaled: {err}"})
+        return
+    worn = journal.wear(times, benchmark.rows)
+    spent = f"; up to {worn.high:.0%} of its honesty is spent" if isinstance(worn, Estimate) and times > 1 else ""
+    on_event("benchmark", {"text": f"benchmark of {benchmark.rows:,} rows opened, time {times}{spent}"})

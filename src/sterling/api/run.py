@@ -147,7 +147,9 @@ def _gather(desk: Desk) -> tuple[Arena, dict[str, str]]:
             "no candidate could be read or made: " + "; ".join(f"{k}: {v}" for k, v in failures.items()),
             mend="mend at least one [[candidate]] of the study",
         )
-    arena = prepare(whole, ready, roles=roles, holdout=real.holdout, why=f"run {desk.study.name}")
+    arena = prepare(
+        whole, ready, roles=roles, holdout=real.holdout, why=f"run {desk.study.name}", on_event=desk.on_event
+    )
     return arena, failures
 
 

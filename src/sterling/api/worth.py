@@ -68,7 +68,7 @@ def worth(
     rules = load_policy(policy, stakes=stakes)
     model = build_learner(learner, settings)
     roles = Roles(target=target, entity=entity, time=time, schema=schema)
-    arena = prepare(real, as_list(synthetic), roles=roles, holdout=holdout, why="worth")
+    arena = prepare(real, as_list(synthetic), roles=roles, holdout=holdout, why="worth", on_event=on_event)
     answer = exchange(arena, learner=model, seed=seed, effort=effort, slices=tuple(slices), on_event=on_event)
     return conclude(
         "worth", arena, answer.findings, policy=rules, seed=seed, stakes=stakes, notes=arena.notes,
@@ -88,21 +88,22 @@ def worth_from_runs(path: Path, *, policy: str | Path | None = None, stakes: Sta
     Raises:
         InputError: for a file that is unreadable or lacks a column.
     """
-    from sterling.blend.from_runs import worth_of_runs
+    from sterling.blend.from_runs import from_runs, read_runs
     from sterling.decide.inputs import InputRecord
     from sterling.decide.policy import load_policy
     from sterling.decide.result import Result
     from sterling.decide.rules import Facts, decide
+    from sterling.sources.atomic import sha256_of
 
-    answer = worth_of_runs(path, seed=seed)
-    facts = Facts(kind="worth", n_train=answer.curve.n_max, n_benchmark=None, stakes=stakes, holdout_given=True)
+    answer = from_runs(path, seed=seed)
+    facts = Facts(kind="worth", stakes=stakes, holdout_given=True)
     rules = load_policy(policy, stakes=stakes)
     decision = decide(answer.findings, facts=facts, policy=rules, today=datetime.datetime.now(datetime.UTC).date())
     return Result(
         kind="worth",
         decision=decision,
         findings=answer.findings,
-        inputs=(InputRecord(path.name, answer.runs, answer.fingerprint, "real"),),
+        inputs=(InputRecord(path.name, sum(1 for _ in read_runs(path)), sha256_of(path)),),
         seed=seed,
         policy=decision.policy,
         curve=answer.curve_json(),
@@ -132,6 +133,7 @@ def exchange(
         runs=RUNS[effort],
         effort=effort,
         slices=slices,
+        benchmark="holdout" if all(arena.clean) else "split",
         on_event=on_event,
     )
 

@@ -29,4 +29,9 @@ def reporter() -> Callable[[str, Mapping[str, Json]], None]:
 
 
 def _words(event: str, facts: Mapping[str, Json]) -> str:
+    if event == "cost":
+        rows, limit = facts.get("rows"), facts.get("most_seconds")
+        longest = f", at most {limit:,.0f} s by your time limit" if isinstance(limit, (int, float)) else ""
+        amount = f"{rows:,}" if isinstance(rows, int) else "?"
+        return f"this takes {facts.get('trainings')} trainings on {amount} rows in all{longest}"
     return f"{event} " + " ".join(f"{key}={value}" for key, value in facts.items())
