@@ -2,83 +2,39 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from sterling.blend.folds import Part, deal
-from sterling.blend.training import judge, labelled, nested_order, silent, target_of
-from sterling.kernel.dataset import FittedOn
-from sterling.kernel.errors import InputError, SterlingError
+from sterling.blend.folds import deal
+from sterling.blend.training import judge, labelled, silent, target_of
+from sterling.blend.trials import NO_EFFECT, STEPS_DOWN, Candidate, Search, Stakes, Trial, fit_mix, prepare, try_all
+from sterling.kernel.errors import InputError
 from sterling.kernel.estimate import Estimate, Measured, Unmeasured
 from sterling.kernel.finding import Finding, Json, Status
 from sterling.kernel.protocols import Effort, Learner, OnEvent
 from sterling.kernel.seeds import stream
-from sterling.kernel.view import View, stack
+from sterling.kernel.view import View
 from sterling.stats.scores import bootstrap_scores, metric_name, score_of, scoring_arrays, unscorable
 
 if TYPE_CHECKING:
-    from sterling.kernel.view import AnyArray, Floats
+    from sterling.kernel.view import Floats
+
+__all__ = ["Candidate", "Mix", "Trial", "find_mix"]
 
 MEASURE = "mix_gain"
-Stakes = Literal["low", "consequential"]
 Outcome = Literal["MIX", "NO_EFFECT", "REAL_ONLY"]
 # Standard errors that a gain must exceed (SCIENCE.md 2b: harm in 1 % of runs).
 SE_FACTOR: dict[Stakes, float] = {"low": 1.0, "consequential": 2.0}
-# A smaller change of the score, either way, is none.
-NO_EFFECT = 0.002
 # What the benchmark must rule out, and how surely.
 HARM: dict[Stakes, float] = {"low": 0.005, "consequential": 0.002}
 CONFIRM_LEVEL: dict[Stakes, float] = {"low": 0.8, "consequential": 0.95}
-# Steps away from the centre N_syn/m; a synthetic row never outweighs a real one.
-STEPS_DOWN = (0.3, 0.1, 0.03)
-STEP_UP = 3.0
-HEAVIEST = 1.0
-# A set that is worth nothing alone may still add a rare class: it is tried at this share of n/m.
-LEAST_CENTRE = 0.05
 REPEATS: dict[Effort, int] = {"full": 2, "fast": 1}
 CONFIRM_RUNS: dict[Effort, int] = {"full": 5, "fast": 3}
 CONFIRM_DRAWS = 1000
 LEVEL = 0.95
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Candidate:
-    """A synthetic set that may enter the mix.
-
-    Args:
-        view: its rows, encoded together with the real ones.
-        refit: makes it anew from some of the train rows (positions, rng); None for a frozen file.
-        fitted_on: whether its generator saw the train rows.
-    """
-
-    view: View
-    refit: Callable[[AnyArray, np.random.Generator], View] | None = None
-    fitted_on: FittedOn = "unknown"
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Trial:
-    """One mix that was tried: weight per row by candidate, and its paired gain in each fold."""
-
-    weights: Mapping[str, float]
-    gains: Floats
-
-    @property
-    def mean(self) -> float:
-        """Mean gain over the folds, in the score's unit."""
-        return float(self.gains.mean())
-
-    @property
-    def se(self) -> float:
-        """Standard error of the mean gain (see `corrected_se`)."""
-        return corrected_se(self.gains)
-
-    def as_json(self) -> dict[str, Json]:
-        """One row of the table of all tried mixes."""
-        return {"weights": dict(self.weights), "gain": self.mean, "se": self.se}
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -105,32 +61,6 @@ class Mix:
     def adopted(self) -> bool:
         """Whether synthetic rows are to be mixed in."""
         return self.outcome == "MIX"
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class _Fold:
-    """What one fold trains and judges on; `scores` remembers real rows alone."""
-
-    part: Part
-    kept: View
-    held: View
-    made: Mapping[str, View]
-    alone: float
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class _Search:
-    """Everything that stays the same while mixes are tried."""
-
-    train: View
-    test: View
-    candidates: Mapping[str, Candidate]
-    learner: Learner
-    seed: int
-    stakes: Stakes
-    effort: Effort
-    on_event: OnEvent
-    failed: dict[str, str] = field(default_factory=dict[str, str])
 
 
 def find_mix(
@@ -169,41 +99,34 @@ def find_mix(
     Raises:
         InputError: without a target or with fewer than 2 folds, or if training on real rows fails.
 
-    Source: SCIENCE.md 2b, D5, D7; Nadeau & Bengio 2003 (standard error).
+    Source: SCIENCE.md 2b, D5, D7.
     """
     if folds < 2:
         raise InputError(f"{folds} folds leave nothing to judge on", mend="give 2 folds or more")
-    search = _Search(train, test, candidates, learner, seed, stakes, effort, on_event)
+    search = Search(train, test, candidates, learner, seed, stakes, effort, on_event)
     short = _shortage(search)
     if short is not None:
-        return _mix(search, (), "REAL_ONLY", short, Unmeasured("nothing was to be confirmed", short.mend))
+        return _mix(search, (), None, "REAL_ONLY", short, Unmeasured("nothing was to be confirmed", short.mend))
     on_event("cost", _cost(search, folds))
-    ready = [_fold(search, part) for part in deal(train, folds=folds, repeats=REPEATS[effort], seed=seed)]
-    tried = _try_all(search, ready, worths)
-    if not tried:
+    ready = [prepare(search, part) for part in deal(train, folds=folds, repeats=REPEATS[effort], seed=seed)]
+    if len(ready) < 2:
+        few = Unmeasured(
+            f"{len(ready)} folds hold rows that can judge", "give more entities, or more rows of each class"
+        )
+        return _mix(search, (), None, "REAL_ONLY", few, few)
+    tried, best = try_all(search, ready, worths)
+    if best is None:
         why = "; ".join(f"{name}: {reason}" for name, reason in search.failed.items())
         none = Unmeasured(f"no candidate could be tried ({why})", "mend the candidates, or use the real rows alone")
-        return _mix(search, (), "REAL_ONLY", none, none)
-    best = max(tried, key=lambda trial: trial.mean)
+        return _mix(search, (), None, "REAL_ONLY", none, none)
     gain = _gain(best, train.n)
     if abs(best.mean) <= NO_EFFECT or not _passes(best, looks=len(candidates), stakes=stakes):
         sealed = Unmeasured("the benchmark stayed sealed: nothing was to be confirmed", "find candidates that gain")
         outcome: Outcome = "NO_EFFECT" if abs(best.mean) <= NO_EFFECT else "REAL_ONLY"
-        return _mix(search, tried, outcome, gain, sealed)
+        return _mix(search, tried, best, outcome, gain, sealed)
     confirmation = _confirm(search, best)
     confirmed = confirmation.value > 0 and confirmation.low > -HARM[stakes]
-    return _mix(search, tried, "MIX" if confirmed else "REAL_ONLY", gain, confirmation)
-
-
-def corrected_se(gains: Floats) -> float:
-    """Standard error of a mean over folds whose training rows overlap.
-
-    Args:
-        gains: [folds x repeats] paired differences.
-
-    Source: Nadeau & Bengio 2003: the variance of the folds times (1/J + held/kept).
-    """
-    return float(gains.std(ddof=1) * np.sqrt(1 / gains.size))
+    return _mix(search, tried, best, "MIX" if confirmed else "REAL_ONLY", gain, confirmation)
 
 
 def _passes(trial: Trial, *, looks: int, stakes: Stakes) -> bool:
@@ -214,7 +137,7 @@ def _passes(trial: Trial, *, looks: int, stakes: Stakes) -> bool:
     return trial.mean > factor * trial.se
 
 
-def _shortage(search: _Search) -> Unmeasured | None:
+def _shortage(search: Search) -> Unmeasured | None:
     if not search.candidates:
         return Unmeasured("there is no candidate to mix in", "give one or more synthetic sets")
     for view, what in ((search.test, "the benchmark"), (search.train, "the real training data")):
@@ -224,7 +147,7 @@ def _shortage(search: _Search) -> Unmeasured | None:
     return None
 
 
-def _cost(search: _Search, folds: int) -> dict[str, Json]:
+def _cost(search: Search, folds: int) -> dict[str, Json]:
     """An upper bound: every candidate at every weight, and a second one added."""
     parts, k = folds * REPEATS[search.effort], len(search.candidates)
     looks = k * (2 + len(STEPS_DOWN)) + k if search.effort == "full" else 2 * k + 1 + len(STEPS_DOWN)
@@ -234,140 +157,23 @@ def _cost(search: _Search, folds: int) -> dict[str, Json]:
     return {"trainings": trainings, "refits": refits, "most_seconds": None if limit is None else limit * trainings}
 
 
-def _fold(search: _Search, part: Part) -> _Fold:
-    kept, held = search.train.take(part.kept), search.train.take(part.held)
-    made: dict[str, View] = {}
-    for name, candidate in search.candidates.items():
-        if name in search.failed:
-            continue
-        try:
-            rng = stream(search.seed, "blend", "refit", name, part.name)
-            view = candidate.view if candidate.refit is None else candidate.refit(part.kept, rng)
-            made[name] = _thinned(search, labelled(view, f"candidate {name!r}"), name)
-        except SterlingError as error:
-            _fail(search, name, error.message)
-    return _Fold(part, kept, held, made, _score(search, part, kept, {}, {}, held))
-
-
-def _fail(search: _Search, name: str, reason: str) -> None:
-    search.failed[name] = reason
-    search.on_event("failed", {"candidate": name, "reason": reason})
-
-
-def _thinned(search: _Search, view: View, name: str) -> View:
-    """At effort "fast" no more rows than there are real ones."""
-    if view.n == 0:
-        raise InputError("it has no row whose target is known", mend="give rows with the target filled in")
-    if search.effort == "full" or view.n <= search.train.n:
-        return view
-    order = nested_order(target_of(view, name), rng=stream(search.seed, "blend", "thin", name))
-    return view.take(order[: search.train.n])
-
-
-def _fit(search: _Search, path: str, kept: View, made: Mapping[str, View], weights: Mapping[str, float]) -> object:
-    """Train on real rows of weight 1 and synthetic rows of theirs; a thinned set keeps its mass."""
-    views, masses = [kept], [np.ones(kept.n)]
-    for name, weight in weights.items():
-        views.append(made[name])
-        masses.append(np.full(made[name].n, weight * search.candidates[name].view.n / made[name].n))
-    # Real rows stay at weight 1 in every arm, so that penalties on the model mean the same in all.
-    rng = stream(search.seed, "blend", "fit", path)
-    return search.learner.fit(stack(views), np.concatenate(masses) if weights else None, rng=rng)
-
-
-def _score(
-    search: _Search, part: Part, kept: View, made: Mapping[str, View], weights: Mapping[str, float], held: View
-) -> float:
-    judged = judge(search.learner, _fit(search, part.name, kept, made, weights), held)
-    return score_of(target_of(held, "the fold"), judged) if isinstance(judged, np.ndarray) else judged
-
-
-def _trial(search: _Search, folds: Sequence[_Fold], weights: Mapping[str, float]) -> Trial | None:
-    """The paired gains of a mix over real rows alone; None if a candidate's training fails."""
-    try:
-        scores = [_score(search, f.part, f.kept, f.made, weights, f.held) for f in folds]
-    except SterlingError as error:
-        _fail(search, next(iter(weights)), error.message)
-        return None
-    trial = Trial(dict(weights), np.array(scores) - np.array([f.alone for f in folds]))
-    search.on_event("tried", trial.as_json())
-    return trial
-
-
-def _try_all(search: _Search, folds: Sequence[_Fold], worths: Mapping[str, float]) -> tuple[Trial, ...]:
-    """Each candidate at its centre; weights around it; a second candidate added to the best."""
-    tried: list[Trial] = []
-    for name in search.candidates:
-        if name not in search.failed:
-            tried += _one(search, folds, name, _centre(search, name, worths.get(name, 0.0)))
-    if not tried:
-        return ()
-    singles = {next(iter(t.weights)): t for t in sorted(tried, key=lambda t: t.mean)}
-    best = max(singles.values(), key=lambda trial: trial.mean)
-    first = next(iter(best.weights))
-    if search.effort == "fast":
-        tried += _around(search, folds, best)
-        best = max((t for t in tried if first in t.weights), key=lambda trial: trial.mean)
-    for name, single in singles.items():
-        # A second set must gain by itself as well: two looks at noise are two chances to be fooled.
-        if name != first and single.mean > NO_EFFECT and best.mean > NO_EFFECT:
-            pair = _trial(search, folds, {**best.weights, **single.weights})
-            tried += [] if pair is None or not _adds(pair, best) else [pair]
-    return tuple(tried)
-
-
-def _adds(pair: Trial, best: Trial) -> bool:
-    """Whether the second candidate gains over the first by more than its standard error."""
-    return float((pair.gains - best.gains).mean()) > corrected_se(pair.gains - best.gains)
-
-
-def _one(search: _Search, folds: Sequence[_Fold], name: str, centre: float) -> list[Trial]:
-    trial = _trial(search, folds, {name: centre})
-    if trial is None:
-        return []
-    return [trial] if search.effort == "fast" else [trial, *_around(search, folds, trial)]
-
-
-def _around(search: _Search, folds: Sequence[_Fold], start: Trial) -> list[Trial]:
-    """Lighter weights as long as they do better, else a heavier one."""
-    (name, centre), tried, best = next(iter(start.weights.items())), list[Trial](), start
-    for step in STEPS_DOWN:
-        trial = _trial(search, folds, {name: centre * step})
-        if trial is None:
-            return tried
-        tried.append(trial)
-        if trial.mean <= best.mean:
-            break
-        best = trial
-    heavier = min(HEAVIEST, centre * STEP_UP)
-    if best is start and heavier > centre:
-        trial = _trial(search, folds, {name: heavier})
-        tried += [] if trial is None else [trial]
-    return tried
-
-
-def _centre(search: _Search, name: str, worth: float) -> float:
-    rows = max(1, search.candidates[name].view.n)
-    return min(HEAVIEST, max(worth, LEAST_CENTRE * search.train.n) / rows)
-
-
 def _gain(trial: Trial, n: int) -> Estimate:
     from scipy.special import stdtrit
 
     half = float(stdtrit(max(1, trial.gains.size - 1), (1 + LEVEL) / 2)) * trial.se
     return Estimate(
-        trial.mean, trial.mean - half, trial.mean + half, n, LEVEL, "repeated cross-validation, paired, corrected t"
+        trial.mean, trial.mean - half, trial.mean + half, n, LEVEL, "repeated cross-validation, paired t over folds"
     )
 
 
-def _confirm(search: _Search, best: Trial) -> Estimate:
+def _confirm(search: Search, best: Trial) -> Estimate:
     """The gain on the sealed benchmark: several trainings of both arms, paired bootstrap over its rows."""
     runs, level = CONFIRM_RUNS[search.effort], CONFIRM_LEVEL[search.stakes]
     made = {name: labelled(search.candidates[name].view, name) for name in best.weights}
     arms: list[list[Floats | float]] = [[], []]
     for run in range(runs):
         for arm, weights in zip(arms, ({}, best.weights), strict=True):
-            model = _fit(search, f"confirm.{run}", search.train, made, weights)
+            model = fit_mix(search, f"confirm.{run}", search.train, made, weights)
             arm.append(judge(search.learner, model, search.test))
     search.on_event("opened", {"benchmark": search.test.fingerprint, "for": MEASURE})
     flat = [judged for arm in arms for judged in arm]
@@ -397,8 +203,14 @@ def _seed_interval(gains: Floats, n: int, level: float) -> Estimate:
     return Estimate(mean, mean - half, mean + half, n, level, f"t over {gains.size} seeds; the program gives no more")
 
 
-def _mix(search: _Search, tried: tuple[Trial, ...], outcome: Outcome, gain: Measured, confirmation: Measured) -> Mix:
-    best = max(tried, key=lambda trial: trial.mean) if tried else None
+def _mix(
+    search: Search,
+    tried: tuple[Trial, ...],
+    best: Trial | None,
+    outcome: Outcome,
+    gain: Measured,
+    confirmation: Measured,
+) -> Mix:
     chosen = dict(best.weights) if best is not None else {}
     bare = Mix(chosen if outcome == "MIX" else {}, outcome, gain, confirmation, (), tried)
     unmeasured = isinstance(gain, Unmeasured)
@@ -439,12 +251,12 @@ def _json(measured: Measured) -> dict[str, Json]:
     return {"value": measured.value, "low": measured.low, "high": measured.high, "level": measured.level}
 
 
-def _self_fitted(search: _Search, names: Mapping[str, float]) -> list[Json]:
+def _self_fitted(search: Search, names: Mapping[str, float]) -> list[Json]:
     """Frozen sets whose generator saw the very rows that judge it in the folds (SCIENCE.md D7)."""
     return [n for n in names if search.candidates[n].fitted_on == "real" and search.candidates[n].refit is None]
 
 
-def _sentence(search: _Search, mix: Mix, best: Mapping[str, float], metric: str) -> str:
+def _sentence(search: Search, mix: Mix, best: Mapping[str, float], metric: str) -> str:
     names = " and ".join(f"{name} at {weight:.3g} per row" for name, weight in best.items())
     gain = mix.gain if isinstance(mix.gain, Estimate) else None
     shown = "" if gain is None else f" changes {metric} by {gain.value:+.4f} [{gain.low:+.4f}, {gain.high:+.4f}]"

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from sterling.blend.equivalent import Arm
-from sterling.kernel.errors import InputError
+from sterling.kernel.errors import InputError, TaskFailed
 from sterling.kernel.finding import Json
 from sterling.kernel.protocols import Effort, Learner, OnEvent, PredictingLearner, ScoringLearner
 from sterling.kernel.schema import Kind
@@ -147,11 +147,20 @@ def judge(learner: Learner, model: Any, test: View) -> Floats | float:
 
     Raises:
         InputError: if the learner can do neither.
+        TaskFailed: if what it says is not finite.
     """
+    found: Floats | float | None = None
     if isinstance(learner, PredictingLearner):
-        return learner.predict(model, test)
-    if isinstance(learner, ScoringLearner):
-        return float(learner.score(model, test))
+        found = learner.predict(model, test)
+    elif isinstance(learner, ScoringLearner):
+        found = float(learner.score(model, test))
+    if found is not None and not np.all(np.isfinite(found)):
+        raise TaskFailed(
+            f"the learner {type(learner).__name__} gave a score or prediction that is no number",
+            mend="look for missing or infinite values that it cannot take",
+        )
+    if found is not None:
+        return found
     raise InputError(
         f"the learner {type(learner).__name__} neither predicts nor scores",
         mend="give it a method predict(model, data) or score(model, data)",

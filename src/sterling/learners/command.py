@@ -45,7 +45,7 @@ class Command:
 
     The program finds its inputs by the placeholders {train}, {test}, {weights}, {seed} in its command
     line, or by the environment variables STERLING_TRAIN, STERLING_TEST, STERLING_WEIGHTS (Parquet
-    files; weights has one column `weight`, mean 1) and STERLING_SEED. Its last line of output is the
+    files; weights has one column `weight`, in a mix 1 for real rows) and STERLING_SEED. Its last line of output is the
     score on the test rows: `{"score": 0.87}` or `0.87`; larger is better. No shell is involved.
 
     Args:
