@@ -6,6 +6,7 @@ import csv
 import datetime
 import hashlib
 import json
+import re
 from pathlib import Path
 
 import numpy as np
@@ -164,9 +165,17 @@ def test_the_card_tells_verdict_findings_and_limits(tmp_path: Path) -> None:
     ):  # fmt: skip
         assert line in header.splitlines()
     for told in (
-        "**Verdict: SHIP.** A is worth 3,900 rows.", "| real | 200 | 66.7% |",
-        "| two_sample_auc | A | 0.61 | 0.58 to 0.64 |", "0.58 to ∞", "Could not be measured: nearest_record", "200 rows are real", REAL, MADE, "a note", "no holdout",
-    ):  # fmt: skip
+        "**Verdict: SHIP.** A is worth 3,900 rows.",
+        "| real | 200 | 66.7% |",
+        "| two_sample_auc | A | 0.61 | 0.58 to 0.64 |",
+        "0.58 to ∞",
+        "Could not be measured: nearest_record",
+        "200 rows are real",
+        REAL,
+        MADE,
+        "a note",
+        "no holdout",
+    ):
         assert told in body, told
 
 
@@ -176,7 +185,8 @@ def test_text_from_outside_cannot_break_the_card(tmp_path: Path) -> None:
     body = text.split("\n---\n", 1)[1]
     assert "\n# not a title" not in text
     assert "\\<script\\>" in body
-    assert body.count("](javascript") == body.count("\\](javascript"), "a link that was not escaped"
+    outside_code = re.sub("`[^`]*`", "", body)
+    assert outside_code.count("](javascript") == outside_code.count("\\](javascript"), "a link that was not escaped"
     for line in body.splitlines():
         if line.startswith("| `"):
             assert line.replace("\\|", "").count("|") == 6
