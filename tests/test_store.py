@@ -204,7 +204,7 @@ def test_writing_again_mends_a_damaged_file(tmp_path: Path) -> None:
 
 def test_leftovers_of_a_killed_writer_go_and_foreign_files_stay(tmp_path: Path) -> None:
     folder = tmp_path / "s"
-    for name in (".staging/abc", f"data/{'0' * 64}.parquet"):
+    for name in (".staging/abc", f"data/{'0' * 64}.parquet", ".manifest.json.0123"):
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_bytes(b"half")
     write(folder, [table()])

@@ -162,6 +162,8 @@ def commit(folder: Path, manifest: Manifest) -> None:
     for path in (folder / DATA).iterdir():
         if OURS.fullmatch(path.name) and path.name not in kept:
             path.unlink()
+    for torn in folder.glob(f".{MANIFEST}.*"):
+        torn.unlink()
     sync(folder / DATA)
     write_text(folder / MANIFEST, manifest_text(manifest))
     sync(folder.absolute().parent)
