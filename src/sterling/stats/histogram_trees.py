@@ -48,12 +48,10 @@ class Growth:
     Args:
         min_leaf: fewest rows in a leaf, >= 1.
         max_depth: most questions on the way to a leaf, >= 0.
-        min_gain: least drop of impurity for a split, per row of the node, >= 0.
     """
 
     min_leaf: int = 20
     max_depth: int = 40
-    min_gain: float = 0.0
 
 
 def grow_tree(
@@ -71,10 +69,13 @@ def grow_tree(
         growth: when to stop.
 
     Returns:
-        The tree; the same arrays in, the same tree out. Ties go to the first feature, the lowest cut.
+        The tree; the same arrays in, the same tree out. Ties go to the first feature, the lowest cut. Among
+        features the gain is compared less what luck gives the best of so many cuts, and a node is split as
+        long as its leaves may be: an exclusive-or shows no gain before its second split.
 
     Source: Breiman et al. 1984, Classification and Regression Trees; Ke et al. 2017, LightGBM (histograms);
-    Epstein 1969 (ranked probability score); Coppersmith, Hong & Hosking 1999 (order of the levels).
+    Epstein 1969 (ranked probability score); Loh & Shih 1997 (many-valued columns must not win by luck);
+    Coppersmith, Hong & Hosking 1999 (order of the levels).
     """
     from sterling.stats import _tree_kernels as kernels
 
@@ -87,7 +88,6 @@ def grow_tree(
         ordered,
         growth.min_leaf,
         growth.max_depth,
-        growth.min_gain,
     )
     return HistogramTree(
         feature=feature[:nodes].copy(),

@@ -128,6 +128,6 @@ def _drawn(pattern: tuple[str, ...], numbers: Ints, salt: int) -> pa.Array:
     start = mix(numbers.astype(np.uint64) ^ mix(np.array([salt], dtype=np.uint64)))
     letters = np.empty((numbers.size, len(pattern)), dtype="<U1")
     for place, alphabet in enumerate(pattern):
-        drawn = mix(start + np.uint64(place) * GOLDEN) % np.uint64(len(alphabet))
+        drawn = mix(start + np.uint64(place * int(GOLDEN) % 2**64)) % np.uint64(len(alphabet))
         letters[:, place] = np.array(list(alphabet))[drawn.astype(np.int64)]
     return pa.array(letters.view(f"<U{len(pattern)}").ravel().tolist(), pa.string())

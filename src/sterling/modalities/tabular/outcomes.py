@@ -25,7 +25,7 @@ ORDERED = (Kind.NUMBER, Kind.DATETIME)
 SPIKE = 5
 # Floats with more decimals than this are taken as continuous.
 MOST_DECIMALS = 6
-# Whole numbers beyond this are not exact as float64.
+# Whole numbers beyond this are not exact as float64: no grid is sought among them.
 EXACT = 2.0**53
 
 
@@ -162,13 +162,14 @@ def _grid(values: pa.Array) -> float:
         return float(np.gcd.reduce(np.diff(_ticks(values)))) if len(values) > 1 else 1.0
     numbers = floats(values)
     numbers = numbers[np.isfinite(numbers)]
+    largest = float(np.abs(numbers).max(initial=0.0))
     for decimals in range(MOST_DECIMALS + 1):
-        scaled = numbers * 10.0**decimals
+        if largest * 10.0**decimals > EXACT:
+            break
         # float32 cents are not float64 cents: compare in the column's own precision.
         if np.all(np.round(numbers, decimals).astype(values.type.to_pandas_dtype()) == numbers):
-            whole = np.abs(scaled) < EXACT
-            steps = np.diff(np.rint(scaled).astype(np.int64)) if whole.all() else np.array([0])
-            return max(float(np.gcd.reduce(steps)), 1.0) / 10.0**decimals if steps.size else 1.0
+            steps = np.diff(np.rint(numbers * 10.0**decimals).astype(np.int64))
+            return float(np.gcd.reduce(steps, initial=0) or 1) / 10.0**decimals
     return 0.0
 
 
