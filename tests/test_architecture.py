@@ -29,6 +29,8 @@ FORBIDDEN_NAMES = {"utils", "helpers", "common", "base"}
 # Heavy modules are imported inside the function that uses them.
 HEAVY = {"torch", "ray", "mujoco", "onnxruntime", "numba", "sklearn", "pandas", "polars", "duckdb", "narwhals"}
 HEAVY_SUBMODULES = {"scipy.stats", "pyarrow.parquet", "pyarrow.csv", "pyarrow.json", "pyarrow.dataset"}
+# Modules of numba kernels: nothing imports them but functions that are about to run one.
+KERNELS = {"stats/_tree_kernels.py", "stats/_neighbour_kernels.py"}
 # Longer than 40 lines in the body, each with its reason.
 LONG_FUNCTIONS: dict[str, str] = {}
 LONG_FILES: dict[str, str] = {}
@@ -84,12 +86,16 @@ def test_imports_point_down_and_siblings_never_meet(path: Path) -> None:
                 me = path.relative_to(SRC / room).parts[0].removesuffix(".py")
                 assert parts[2] == me, f"{path} imports its sibling {name}"
             continue
+        if {room, other} == {"api", "study"}:  # the two halves of layer 8
+            continue
         assert LAYER[other] < LAYER[room], f"{path}: {room} (layer {LAYER[room]}) imports {name} (layer {LAYER[other]})"
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda p: str(p.relative_to(SRC)))
 def test_heavy_modules_are_not_imported_at_module_top(path: Path) -> None:
     for name in imports(tree(path), top_only=True):
+        if str(path.relative_to(SRC)) in KERNELS and name.split(".")[0] == "numba":
+            continue
         assert name.split(".")[0] not in HEAVY, f"{path} imports {name} at module top"
         assert not any(name == h or name.startswith(f"{h}.") for h in HEAVY_SUBMODULES), f"{path} imports {name} at top"
 

@@ -93,7 +93,7 @@ def demo(*, out: Path, effort: Effort = "full", on_event: OnEvent = silent) -> D
     write_report(result, report)
     shipped = out / "shipped"
     _replace(shipped)
-    ship_run(out / "run", out=shipped, licence="CC-BY-4.0")
+    ship_run(out / "run", out=shipped, licence="CC-BY-4.0", title="census-mix")
     return DemoAnswer(result, report, shipped)
 
 

@@ -17,7 +17,9 @@ if TYPE_CHECKING:
 Audience = Literal["owner", "recipient"]
 
 
-def ship_run(run: Path, *, out: Path, audience: Audience = "owner", licence: str | None = None) -> Path:
+def ship_run(
+    run: Path, *, out: Path, audience: Audience = "owner", licence: str | None = None, title: str | None = None
+) -> Path:
     """Write a finished run's mix as a data set that carries its evidence.
 
     Args:
@@ -25,12 +27,14 @@ def ship_run(run: Path, *, out: Path, audience: Audience = "owner", licence: str
         out: the folder to make: Parquet, manifest, card, Croissant, PROV, result and report.
         audience: the recipient's form holds no real row, example or small count.
         licence: of the shipped set, as an SPDX name.
+        title: of the shipped set; the run folder's name by default.
 
     Raises:
         InputError: if the run is not finished, or its verdict is BLOCK.
     """
     from sterling.decide.result import read_result
     from sterling.report import render
+    from sterling.report.recipient import recipients
     from sterling.ship.package import ship_set
     from sterling.sources.store import read_set
 
@@ -41,15 +45,17 @@ def ship_run(run: Path, *, out: Path, audience: Audience = "owner", licence: str
     result = read_result(run / "result.json")
     if result.decision.verdict is Verdict.BLOCK:
         raise InputError("the verdict of this run is BLOCK: nothing is shipped", mend="see the rules in report.html")
-    report = render(result, audience=audience, created=_day_of(run))
+    finished = _day_of(run)
+    shown = recipients(result) if audience == "recipient" else result
     return ship_set(
         read_set(run / "mix"),
         out,
-        title=run.resolve().name,
-        result_json=result.as_json(),
-        report_html=report,
+        title=title or run.resolve().name,
+        result_json=shown.as_json(),
+        report_html=render(result, audience=audience, created=finished),
         licence=licence,
         audience=audience,
+        created=finished,
     )
 
 

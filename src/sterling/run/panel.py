@@ -15,6 +15,7 @@ from sterling.kernel.estimate import Estimate, Unmeasured
 from sterling.kernel.finding import Finding, Json, Status
 from sterling.kernel.protocols import Mark, Measure, OnEvent, Terms, mark_of
 from sterling.kernel.view import Need, View
+from sterling.stats.threads import one_thread
 
 if TYPE_CHECKING:
     from sterling.kernel.view import AnyArray
@@ -95,7 +96,8 @@ def run_panel(
     panel = _Panel(real, synthetic, holdout, holdout_clean, seed, shared, bounds, candidate)
     found: list[Finding] = []
     for name, measure in measures.items():
-        findings = _taken(panel, name, measure)
+        with one_thread():
+            findings = _taken(panel, name, measure)
         found += findings
         on_event("measured", {"measure": name, "candidate": candidate, "status": findings[0].status.value})
     prints = tuple(v.fingerprint for v in (real, synthetic, holdout) if v is not None)

@@ -1,0 +1,27 @@
+"""One thread for work that is too fine to share."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cache
+from typing import Any
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """Hold OpenMP and BLAS to one thread while the block runs.
+
+    Histogram trees meet at a barrier several times a millisecond, and wait there by spinning. On two cores that
+    someone else uses too, two threads took 20 times as long as one; on idle cores they are no faster. It also
+    leaves sums in one order, so that numbers do not depend on the machine's cores.
+    """
+    with _controller().limit(limits=1):
+        yield
+
+
+@cache
+def _controller() -> Any:
+    from threadpoolctl import ThreadpoolController
+
+    return ThreadpoolController()
