@@ -21,11 +21,13 @@ class Part:
     """One fold of one repeat.
 
     Args:
+        repeat: which deal of the rows it belongs to, from 0.
         name: "repeat.fold".
         kept: positions of the rows that train.
         held: positions of the rows that judge; their target is known and varies.
     """
 
+    repeat: int
     name: str
     kept: AnyArray
     held: AnyArray
@@ -42,7 +44,7 @@ def deal(train: View, *, folds: int, repeats: int, seed: int) -> tuple[Part, ...
             part = train.take(held)
             # Whole entities may leave a fold with one class: it can judge nothing.
             if part.target is not None and unscorable(part.target, least=1) is None:
-                parts.append(Part(f"{repeat}.{number}", np.flatnonzero(fold != number), held))
+                parts.append(Part(repeat, f"{repeat}.{number}", np.flatnonzero(fold != number), held))
     return tuple(parts)
 
 

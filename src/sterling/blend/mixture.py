@@ -32,7 +32,7 @@ SE_FACTOR: dict[Stakes, float] = {"low": 1.0, "consequential": 2.0}
 HARM: dict[Stakes, float] = {"low": 0.005, "consequential": 0.002}
 CONFIRM_LEVEL: dict[Stakes, float] = {"low": 0.8, "consequential": 0.95}
 REPEATS: dict[Effort, int] = {"full": 2, "fast": 1}
-CONFIRM_RUNS: dict[Effort, int] = {"full": 5, "fast": 3}
+CONFIRM_RUNS: dict[Effort, int] = {"full": 5, "fast": 2}
 CONFIRM_DRAWS = 1000
 LEVEL = 0.95
 
@@ -92,8 +92,8 @@ def find_mix(
         seed: of the run.
         stakes: what a wrong model would cost.
         folds: of each repeat, 2 or more.
-        effort: "fast" takes one repeat instead of two, tunes the weight of the best candidate alone,
-            and tries no more synthetic rows than there are real ones.
+        effort: "full" tries the best mix again on a second deal of the folds; "fast" does not, tunes the
+            weight of the best candidate alone, and tries no more synthetic rows than there are real ones.
         on_event: told "cost" before anything is trained, "tried" after each mix.
 
     Raises:
@@ -114,7 +114,8 @@ def find_mix(
             f"{len(ready)} folds hold rows that can judge", "give more entities, or more rows of each class"
         )
         return _mix(search, (), None, "REAL_ONLY", few, few)
-    tried, best = try_all(search, ready, worths)
+    first = [fold for fold in ready if fold.part.repeat == 0]
+    tried, best = try_all(search, first, ready[len(first) :], worths)
     if best is None:
         why = "; ".join(f"{name}: {reason}" for name, reason in search.failed.items())
         none = Unmeasured(f"no candidate could be tried ({why})", "mend the candidates, or use the real rows alone")
@@ -149,9 +150,9 @@ def _shortage(search: Search) -> Unmeasured | None:
 
 def _cost(search: Search, folds: int) -> dict[str, Json]:
     """An upper bound: every candidate at every weight, and a second one added."""
-    parts, k = folds * REPEATS[search.effort], len(search.candidates)
-    looks = k * (2 + len(STEPS_DOWN)) + k if search.effort == "full" else 2 * k + 1 + len(STEPS_DOWN)
-    trainings = parts * (1 + looks) + 2 * CONFIRM_RUNS[search.effort]
+    k, parts = len(search.candidates), folds * REPEATS[search.effort]
+    looks = k * (2 + len(STEPS_DOWN)) if search.effort == "full" else k + 1 + len(STEPS_DOWN)
+    trainings = folds * (looks + 1) + 2 * parts - folds + 2 * CONFIRM_RUNS[search.effort]
     refits = parts * sum(c.refit is not None for c in search.candidates.values())
     limit: float | None = getattr(search.learner, "time_limit", None)
     return {"trainings": trainings, "refits": refits, "most_seconds": None if limit is None else limit * trainings}

@@ -174,17 +174,18 @@ def _trial(search: Search, folds: Sequence[Fold], weights: Mapping[str, float]) 
 
 
 def try_all(
-    search: Search, folds: Sequence[Fold], worths: Mapping[str, float]
+    search: Search, folds: Sequence[Fold], again: Sequence[Fold], worths: Mapping[str, float]
 ) -> tuple[tuple[Trial, ...], Trial | None]:
-    """Each candidate at its centre and around it; then a second one added to the best.
+    """Each candidate at its centre and around it; a second one added to the best; the best tried again.
 
     Args:
         search: the terms; failures are recorded in it.
-        folds: as `prepare` made them.
+        folds: of the first repeat, as `prepare` made them.
+        again: of further repeats, for the best mix alone: they saw none of the choosing.
         worths: real-equivalent rows by candidate.
 
     Returns:
-        Every mix that was tried, and the best of them; None if no candidate could be tried.
+        Every mix that was tried, and the best of them over all repeats; None if no candidate could be tried.
     """
     tried: list[Trial] = []
     for name in search.candidates:
@@ -197,15 +198,20 @@ def try_all(
     if search.effort == "fast":
         tried += (around := _around(search, folds, best))
         best = max([best, *around], key=lambda trial: trial.mean)
-    for name in sorted(singles, key=lambda name: -singles[name].mean):
-        # A second set must gain by itself as well: two looks at noise are two chances to be fooled.
-        if name in best.weights or min(singles[name].mean, best.mean) <= NO_EFFECT:
-            continue
-        if (pair := _trial(search, folds, {**best.weights, **singles[name].weights})) is not None:
-            tried.append(pair)
-            if _adds(pair, best):
-                return tuple(tried), pair
-    return tuple(tried), best
+    second = _second(search, folds, best, singles)
+    tried += [second] if second is not None else []
+    best = second if second is not None and _adds(second, best) else best
+    more = _trial(search, again, best.weights) if again else None
+    return tuple(tried), best if more is None else Trial(best.weights, np.concatenate([best.gains, more.gains]))
+
+
+def _second(search: Search, folds: Sequence[Fold], best: Trial, singles: Mapping[str, Trial]) -> Trial | None:
+    """The best mix with the next best candidate added, where both gain by themselves."""
+    others = sorted((t for t in singles.values() if not t.weights.keys() <= best.weights.keys()), key=lambda t: -t.mean)
+    # A second look at noise is a second chance to be fooled.
+    if not others or min(others[0].mean, best.mean) <= NO_EFFECT:
+        return None
+    return _trial(search, folds, {**best.weights, **others[0].weights})
 
 
 def _adds(pair: Trial, best: Trial) -> bool:

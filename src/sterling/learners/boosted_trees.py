@@ -12,6 +12,7 @@ from sterling.kernel.schema import Kind
 from sterling.kernel.view import Column, View
 from sterling.stats.encoding import tree_matrix
 from sterling.stats.scores import base_rate, losses_of
+from sterling.stats.threads import one_thread
 
 if TYPE_CHECKING:
     from sterling.kernel.view import AnyArray, Bools, Floats
@@ -76,8 +77,8 @@ class BoostedTrees:
     Source: Friedman 2001; Ke et al. 2017 (LightGBM); scikit-learn's HistGradientBoosting.
     """
 
-    budget: int = 200
-    learning_rate: float = 0.08
+    budget: int = 150
+    learning_rate: float = 0.1
     leaves: int = 16
     min_leaf: int = 20
     l2: float = 1.0
@@ -101,11 +102,12 @@ class BoostedTrees:
         if rows.x.shape[1] == 0 or np.unique(rows.y).size < 2:
             return TreesModel(None, edges, classes, base, 0, self.min_leaf)
         budget = max(LEAST_ROUNDS, self.budget * CLASSES_PER_BUDGET // max(CLASSES_PER_BUDGET, len(classes)))
-        rounds, min_leaf = (
-            (budget, self.min_leaf) if self.tuning == "none" else self._search(rows, classes, budget=budget, rng=rng)
-        )
-        model = self._estimator(rows, classes, rounds=rounds, min_leaf=min_leaf)
-        model.fit(_bindable(rows.x), rows.y, sample_weight=rows.weights)
+        rounds, min_leaf = budget, self.min_leaf
+        with one_thread():
+            if self.tuning == "early":
+                rounds, min_leaf = self._search(rows, classes, budget=budget, rng=rng)
+            model = self._estimator(rows, classes, rounds=rounds, min_leaf=min_leaf)
+            model.fit(_bindable(rows.x), rows.y, sample_weight=rows.weights)
         return TreesModel(model, edges, classes, base, rounds, min_leaf)
 
     def predict(self, model: TreesModel, data: View) -> Floats:
@@ -114,11 +116,12 @@ class BoostedTrees:
             out = np.tile(model.constant, (data.n, 1))
             return out if model.classes.size else out[:, 0]
         x = _binned(_matrix(data)[0], model.edges)
-        if not model.classes.size:
-            return np.asarray(model.estimator.predict(x), dtype=np.float64)
-        # Levels that no training row had keep probability 0.
-        out = np.zeros((data.n, model.constant.size))
-        out[:, model.classes] = model.estimator.predict_proba(x)
+        with one_thread():
+            if not model.classes.size:
+                return np.asarray(model.estimator.predict(x), dtype=np.float64)
+            # Levels that no training row had keep probability 0.
+            out = np.zeros((data.n, model.constant.size))
+            out[:, model.classes] = model.estimator.predict_proba(x)
         return out
 
     def losses(self, model: TreesModel, data: View) -> Floats:

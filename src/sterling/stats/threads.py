@@ -2,26 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from functools import cache
 from typing import Any
 
 
 @contextmanager
-def one_thread() -> Iterator[None]:
-    """Hold OpenMP and BLAS to one thread while the block runs.
+def one_thread() -> Generator[None]:
+    """Hold OpenMP to one thread while the block runs.
 
     Histogram trees meet at a barrier several times a millisecond, and wait there by spinning. On two cores that
     someone else uses too, two threads took 20 times as long as one; on idle cores they are no faster. It also
     leaves sums in one order, so that numbers do not depend on the machine's cores.
     """
-    with _controller().limit(limits=1):
+    with _controller().limit(limits=1, user_api="openmp"):
         yield
 
 
 @cache
 def _controller() -> Any:
+    # Found once, for the search takes milliseconds; and it finds only what is loaded by then.
+    import sklearn.ensemble  # noqa: F401  # pyright: ignore[reportUnusedImport]
     from threadpoolctl import ThreadpoolController
 
     return ThreadpoolController()
