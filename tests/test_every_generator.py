@@ -17,6 +17,7 @@ from sterling.kernel import registry
 from sterling.kernel.errors import InputError, UnknownName
 from sterling.kernel.schema import Kind, Role
 from sterling.modalities.tabular import from_table, to_storage, with_roles
+from sterling.modalities.tabular.anatomy import with_new_identifiers
 
 SETTINGS: dict[str, dict[str, Any]] = {"forest": {"trees": 3}}
 BERLIN = "Europe/Berlin"
@@ -165,6 +166,15 @@ def test_entities_are_new_and_share_rows_as_before(generator: Any) -> None:
     ids, counts = np.unique(synthetic["patient"].to_numpy(), return_counts=True)
     assert ids.min() == 100
     assert counts.tolist() == [4] * 12 + [2]
+
+
+def test_identifiers_of_parts_made_apart_are_made_one_series() -> None:
+    data = from_table(pa.table({"id": np.arange(40), "x": rng().normal(size=40)}))
+    parts = pa.concat_tables([data.table().slice(0, 30)] * 4)
+    joined = with_new_identifiers(parts, data, rng=rng())
+    assert joined["id"].to_pylist() == list(range(40, 160))
+    assert joined["x"].equals(parts["x"])
+    assert joined.schema.equals(parts.schema)
 
 
 def test_free_text_is_made_of_training_words(generator: Any) -> None:

@@ -11,7 +11,7 @@ import pyarrow as pa
 
 from sterling.kernel.dataset import Dataset
 from sterling.kernel.errors import InputError, UnknownName
-from sterling.kernel.schema import Kind, Schema
+from sterling.kernel.schema import Kind, Role, Schema
 from sterling.modalities.tabular.canonical import flat
 from sterling.modalities.tabular.identifiers import (
     Identifier,
@@ -159,3 +159,25 @@ def _checked(anatomy: Anatomy, n: int, given: pa.Table | None) -> pa.Table:
             mend=f"give {n} rows, or ask for -n {given.num_rows}",
         )
     return normalise(given).table
+
+
+def with_new_identifiers(table: pa.Table, like: Dataset, *, rng: np.random.Generator) -> pa.Table:
+    """The rows with identifiers that are unique among all of them.
+
+    For rows that were made in several tasks, each of which numbered its own from the start.
+
+    Args:
+        table: made rows, in storage types.
+        like: the training rows, whose identifiers show the form and are not used again.
+        rng: a stream of the task that joins the parts.
+    """
+    salt = int(rng.integers(2**63))
+    for field in like.schema:
+        if field.role not in (Role.KEY, Role.ENTITY) or field.name not in table.column_names:
+            continue
+        array = flat(normalise(like.table((field.name,))).table.column(0))
+        if makes_identifiers(field, array):
+            maker = identifier_of(field, array)
+            made = identifiers(maker, running_numbers(maker, table.num_rows, rng=rng), salt=salt)
+            table = table.set_column(table.column_names.index(field.name), field.name, made)
+    return to_storage(table, like.schema)
