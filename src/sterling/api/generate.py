@@ -87,6 +87,7 @@ def sample_from(
 ) -> Dataset:
     """Fit on `train`, sample `rows`; the lineage says on which rows the generator was fitted."""
     from sterling.modalities.tabular import from_table
+    from sterling.modalities.tabular.anatomy import with_new_identifiers
 
     if train.rows == 0:
         raise InputError(f"{train.name} has no rows to learn from", mend="give more real rows")
@@ -96,6 +97,8 @@ def sample_from(
     on_event("step", {"text": f"sampling {rows:,} rows"})
     jobs = [_Job(generator, fitted, n, seed, name, i) for i, n in enumerate(shards)]
     table = pa.concat_tables(_in_order(jobs, workers=workers))
+    if len(jobs) > 1:  # each shard counted its keys from the start
+        table = with_new_identifiers(table, train, rng=seeds.stream(seed, "generate", name, "keys"))
     lineage = Lineage(
         generator=describe(name, generator),
         parents=(train.fingerprint,),
