@@ -93,7 +93,7 @@ def marginal_gap(
         "marginal_gap",
         Estimate(worst.value, worst.low, max(worst.value, high), worst.n, worst.level, worst.method),
         "lower",
-        Status.FAIL if failing else status_of(min(worst.low, bound), high, bound, better="lower"),
+        Status.FAIL if failing else Status.WARN if worst.low > bound else status_of(0.0, high, bound, better="lower"),
         reason=_sentence(ordered[0], failing, bound, looks),
         params={**params, "columns": looks},
         evidence={"columns": _table(ordered, lows), "columns_left_out": max(0, looks - MOST_SHOWN)},

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
@@ -12,10 +11,10 @@ from sterling.kernel.estimate import Estimate, Unmeasured
 from sterling.kernel.finding import Finding, Json, Status
 from sterling.kernel.protocols import Terms, measure
 from sterling.kernel.schema import Role
-from sterling.kernel.view import Column, Need, View
+from sterling.kernel.view import Need, View
 from sterling.stats.bounds import status_of, tarone_alpha
 from sterling.stats.proportions import ratio_above_p, ratio_below_p, ratio_bounds
-from sterling.stats.slices import Cut, Slices, choose_pairs, count_one_way, count_pairs, cut_column, members
+from sterling.stats.slices import Cut, Slices, choose_pairs, count_one_way, count_pairs, cut_column, joined, members
 
 if TYPE_CHECKING:
     from sterling.kernel.view import AnyArray, Floats
@@ -34,11 +33,39 @@ COMMON_SHARE = 0.05
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class _Cuts:
+    """All cuts, and where the rows of both sets fall.
+
+    Args:
+        cuts: [2 d]: per column the fine cut, then per column the coarse one, which pairs use.
+        real: per cut, [n] slices.
+        synthetic: per cut, [m] slices.
+        numbers: [d] which columns are cut by quantiles.
+    """
+
+    cuts: list[Cut]
+    real: list[AnyArray]
+    synthetic: list[AnyArray]
+    numbers: list[bool]
+
+    @property
+    def names(self) -> list[str]:
+        """[d] of the columns."""
+        return [c.name for c in self.cuts[: len(self.numbers)]]
+
+    def pair(self, i: int, j: int) -> tuple[int, int]:
+        """The cuts that a pair of columns uses: a number beside a category is cut finely, two numbers coarsely."""
+        d, both = len(self.numbers), self.numbers[i] and self.numbers[j]
+        a, b = (k if self.numbers[k] and not both else d + k for k in (i, j))
+        return a, b
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class _Scan:
     """All slices with what was found of each.
 
     Args:
-        slices: those with at least 8 real rows.
+        slices: those with at least 8 real or 8 synthetic rows.
         spend: [s] the error that the test of each slice may spend.
         thin: [s] True where the share is certainly below the bound.
         thick: [s] True where the share is certainly above its inverse.
@@ -54,29 +81,17 @@ class _Scan:
     titles: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class _Cuts:
-    """Fine cuts for one condition, coarse cuts for two, and where the rows of both sets fall."""
-
-    cuts: list[Cut]
-    pair_cuts: list[Cut]
-    real: list[AnyArray]
-    synthetic: list[AnyArray]
-    pair_real: list[AnyArray]
-    pair_synthetic: list[AnyArray]
-
-
 @measure(Need.COLUMNS, title="Share that the thinnest slice keeps", better="higher")
 def slice_coverage(
     real: View, synthetic: View, *, holdout: View | None, rng: np.random.Generator, terms: Terms
 ) -> tuple[Finding, ...]:
     """Ratio of a slice's share among the synthetic rows to its share among the real rows.
 
-    Slices are all levels of categories, deciles of numbers, missing cells, and all pairs of those (with
-    quartiles). A slice of at least 8 real rows fails when the exact upper bound of its ratio, corrected
+    Slices are all levels of categories, deciles of numbers, missing cells, and all pairs of those (two
+    numbers by quartiles). A slice of at least 8 real rows fails when the exact upper bound of its ratio, corrected
     for every slice that could fail, is below the bound; no synthetic row at all is the extreme case. An
     upper end is never below the bound by chance more often than `alpha` in any slice at all. Slices that
-    have far too many rows are a warning.
+    have far too many rows, such as combinations that the real data do not know, are a warning.
 
     Args:
         real: train rows.
@@ -107,91 +122,91 @@ def slice_coverage(
     thin = _unexplained(scan, np.flatnonzero(scan.thin), cuts, sizes, bound)
     params |= {"slices": scan.slices.size, "pairs_left_out": left_out}
     findings = [_slice_finding(scan, row, sizes, terms, bound, params) for row in thin]
-    thick = _most_significant(scan, np.flatnonzero(scan.thick), sizes)[: max(0, MOST_FINDINGS - len(thin))]
-    findings += [_slice_finding(scan, row, sizes, terms, bound, params) for row in thick if not len(thin)]
+    if not thin:  # where slices are gone, all others have more than their share
+        thick = _ordered(np.flatnonzero(scan.thick), scan, sizes, "thick")[:MOST_FINDINGS]
+        findings = [_slice_finding(scan, row, sizes, terms, bound, params) for row in thick]
     return (_whole(scan, thin, sizes, bound, terms, params), *findings)
 
 
 def _cuts(real: View, synthetic: View) -> _Cuts:
     columns = [c for c in real.columns or () if c.role is not Role.WEIGHT]
-    others = [synthetic.column(c.name) for c in columns]
     cuts = [cut_column(c, bins=BINS, least=LEAST_COUNT, most=MOST_LEVELS) for c in columns]
-    pair_cuts = [cut_column(c, bins=PAIR_BINS, least=LEAST_COUNT, most=PAIR_LEVELS) for c in columns]
-
-    def assigned(by: list[Cut], to: list[Column]) -> list[AnyArray]:
-        return [cut.assign(c) for cut, c in zip(by, to, strict=True)]
-
+    cuts += [cut_column(c, bins=PAIR_BINS, least=LEAST_COUNT, most=PAIR_LEVELS) for c in columns]
+    here = [cut.assign(c) for cut, c in zip(cuts, columns * 2, strict=True)]
     return _Cuts(
-        cuts,
-        pair_cuts,
-        assigned(cuts, columns),
-        assigned(cuts, others),
-        assigned(pair_cuts, columns),
-        assigned(pair_cuts, others),
+        cuts, here, [cut.assign(synthetic.column(cut.name)) for cut in cuts], [c.levels is None for c in columns]
     )
 
 
 def _scan(cuts: _Cuts, real: View, sizes: tuple[int, int], bound: float, terms: Terms) -> tuple[_Scan, int]:
     """Count and test all slices in three families: single, pairs asked for, other pairs."""
     asked = [c.name for c in real.columns or () if c.role in (Role.TARGET, Role.GROUP) or c.name in terms.slices]
-    inside, others, left_out = choose_pairs([c.name for c in cuts.cuts], asked, most=MOST_PAIRS)
-    counted = [count_one_way(cuts.cuts, cuts.real, cuts.synthetic)]
-    counted += [count_pairs(p, cuts.pair_cuts, cuts.pair_real, cuts.pair_synthetic) for p in (inside, others)]
-    families = [s for f in counted if (s := f.take(f.real >= LEAST_COUNT)).size]
-    spend = [np.full(f.size, _each(f, sizes, bound, terms.alpha / len(families))) for f in families]
-    slices, each = _together(families), np.concatenate(spend) if spend else np.empty(0)
-    n, m = sizes
+    inside, others, left_out = choose_pairs(cuts.names, asked, most=MOST_PAIRS)
+    counted = [count_one_way(range(len(cuts.numbers)), cuts.cuts, cuts.real, cuts.synthetic)]
+    for chosen in (inside, others):
+        counted.append(count_pairs([cuts.pair(i, j) for i, j in chosen], cuts.cuts, cuts.real, cuts.synthetic))
+    families = [s for f in counted if (s := f.take(np.maximum(f.real, f.synthetic) >= LEAST_COUNT)).size]
+    slices = joined(families)
+    (n, m), share = sizes, terms.alpha / max(1, len(families))
+
+    def spend(side: Literal["below", "above"]) -> Floats:
+        parts = [np.full(f.size, _each(f, sizes, bound, share, side)) for f in families]
+        return np.concatenate(parts or [np.empty(0)])
+
+    under, over = spend("below"), spend("above")
     p = ratio_below_p(slices.synthetic, m, slices.real, n, ratio=bound)
-    over = ratio_above_p(slices.synthetic, m, slices.real, n, ratio=1 / bound)
-    titles = tuple(slices.title(i, cuts.cuts, cuts.pair_cuts) for i in range(slices.size))
-    return _Scan(slices, each, p <= each, over <= each, p, titles), left_out
+    thick = ratio_above_p(slices.synthetic, m, slices.real, n, ratio=1 / bound) <= over
+    titles = tuple(slices.title(i, cuts.cuts) for i in range(slices.size))
+    return _Scan(slices, under, (p <= under) & (slices.real >= LEAST_COUNT), thick, p, titles), left_out
 
 
-def _each(family: Slices, sizes: tuple[int, int], bound: float, alpha: float) -> float:
+def _each(family: Slices, sizes: tuple[int, int], bound: float, alpha: float, side: Literal["below", "above"]) -> float:
     """What each test of a family may spend, given the totals of its slices."""
     total = family.real + family.synthetic
-    nothing = np.zeros_like(total)
-    return tarone_alpha(ratio_below_p(nothing, sizes[1], total, sizes[0], ratio=bound), alpha=alpha)
-
-
-def _together(families: Sequence[Slices]) -> Slices:
-    fields = ("first", "second", "first_code", "second_code", "real", "synthetic")
-    empty = [np.empty(0, dtype=np.int64)]
-    return Slices(*[np.concatenate([getattr(f, name) for f in families] or empty) for name in fields])
+    none = np.zeros_like(total)
+    if side == "below":
+        return tarone_alpha(ratio_below_p(none, sizes[1], total, sizes[0], ratio=bound), alpha=alpha)
+    return tarone_alpha(ratio_above_p(total, sizes[1], none, sizes[0], ratio=1 / bound), alpha=alpha)
 
 
 def _unexplained(scan: _Scan, failing: AnyArray, cuts: _Cuts, sizes: tuple[int, int], bound: float) -> list[int]:
-    """The failing slices that still fail without the rows of those already named; single conditions first."""
+    """The failing slices that are still thin without the rows of those already named, the emptiest first.
+
+    So a child is named where the child alone is gone, and its parent instead where that is thin throughout.
+    """
     n, m = sizes
-    queue = _most_significant(scan, failing, sizes)[:MOST_CANDIDATES]
     left = np.ones(n, dtype=bool), np.ones(m, dtype=bool)
     named: list[int] = []
-    for row in queue:
-        there = members(scan.slices, row, cuts.real, cuts.pair_real) & left[0]
-        here = members(scan.slices, row, cuts.synthetic, cuts.pair_synthetic) & left[1]
+    for row in _ordered(failing, scan, sizes, "thin")[:MOST_CANDIDATES]:
+        whole = members(scan.slices, row, cuts.real)
+        there, here = whole & left[0], members(scan.slices, row, cuts.synthetic) & left[1]
         k, j = int(there.sum()), int(here.sum())
+        sure = k >= LEAST_COUNT and float(ratio_below_p(j, m, k, n, ratio=bound)) <= scan.spend[row]
+        throughout = 2 * k >= int(whole.sum()) and j * n < bound * k * m
+        if sure or (throughout and k >= LEAST_COUNT):
+            inside = [r for r in named if not (members(scan.slices, r, cuts.real) & ~whole).any()]
+            named = [r for r in named if r not in inside] + [row]
+            left[0][there], left[1][here] = False, False
         if len(named) == MOST_FINDINGS:
             break
-        if k >= LEAST_COUNT and float(ratio_below_p(j, m, k, n, ratio=bound)) <= scan.spend[row]:
-            named.append(row)
-            left[0][there], left[1][here] = False, False
     return named
 
 
-def _most_significant(scan: _Scan, rows: AnyArray, sizes: tuple[int, int]) -> list[int]:
-    """Single conditions before pairs, then by how surely the share is off."""
+def _ordered(rows: AnyArray, scan: _Scan, sizes: tuple[int, int], which: Literal["thin", "thick"]) -> list[int]:
+    """By how far off the share is for certain; the more rows, the surer."""
     n, m = sizes
-    k, j = scan.slices.real[rows], scan.slices.synthetic[rows]
-    off = np.minimum(ratio_below_p(j, m, k, n, ratio=1.0), ratio_above_p(j, m, k, n, ratio=1.0))
-    pair = scan.slices.second[rows] >= 0
-    return [int(r) for r in rows[np.lexsort((-k, off, pair))]]
+    alpha = float(scan.spend.min()) if scan.spend.size else 0.5
+    low, high = ratio_bounds(scan.slices.synthetic[rows], m, scan.slices.real[rows], n, alpha=alpha)
+    single = scan.slices.second[rows] < 0
+    return [int(r) for r in rows[np.lexsort((~single, high if which == "thin" else -low))]]
 
 
 def _estimate(scan: _Scan, row: int, sizes: tuple[int, int], level: float, spend: float, how: str) -> Estimate:
     n, m = sizes
     k, j = int(scan.slices.real[row]), int(scan.slices.synthetic[row])
     low, high = (float(b) for b in ratio_bounds(j, m, k, n, alpha=spend))
-    return Estimate((j / m) / (k / n), low, high, k + j, level, f"conditional binomial, {how}")
+    # Where the real rows have none the ratio has no value but its lower bound.
+    return Estimate((j / m) / (k / n) if k else low, low, high, k + j, level, f"conditional binomial, {how}")
 
 
 def _whole(

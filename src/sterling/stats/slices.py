@@ -53,8 +53,8 @@ class Slices:
     """Counted slices, one row each.
 
     Args:
-        first: [s] cut of the first condition.
-        second: [s] cut of the second, -1 where there is one condition only.
+        first: [s] position of the first condition's cut.
+        second: [s] position of the second's, -1 where there is one condition only.
         first_code: [s] slice within the first cut.
         second_code: [s] slice within the second cut.
         real: [s] real records.
@@ -78,12 +78,12 @@ class Slices:
         kept = (getattr(self, f)[rows] for f in ("first", "second", "first_code", "second_code", "real", "synthetic"))
         return Slices(*kept)
 
-    def title(self, row: int, cuts: Sequence[Cut], pair_cuts: Sequence[Cut]) -> str:
+    def title(self, row: int, cuts: Sequence[Cut]) -> str:
         """Such as "sex=F&age=60-80"."""
+        one = cuts[self.first[row]].title(int(self.first_code[row]))
         if self.second[row] < 0:
-            return cuts[self.first[row]].title(int(self.first_code[row]))
-        a, b = pair_cuts[self.first[row]], pair_cuts[self.second[row]]
-        return f"{a.title(int(self.first_code[row]))}&{b.title(int(self.second_code[row]))}"
+            return one
+        return f"{one}&{cuts[self.second[row]].title(int(self.second_code[row]))}"
 
 
 def cut_column(column: Column, *, bins: int, least: int, most: int) -> Cut:
@@ -117,36 +117,44 @@ def quantile_edges(values: Floats, bins: int) -> Floats:
     return edges[(edges >= values.min()) & (edges < values.max())]
 
 
-def count_one_way(cuts: Sequence[Cut], real: Sequence[AnyArray], synthetic: Sequence[AnyArray]) -> Slices:
-    """Count every slice of every cut.
+def count_one_way(
+    chosen: Iterable[int], cuts: Sequence[Cut], real: Sequence[AnyArray], synthetic: Sequence[AnyArray]
+) -> Slices:
+    """Count every slice of the chosen cuts.
 
     Args:
-        cuts: one per column.
+        chosen: positions of cuts.
+        cuts: all cuts.
         real: per cut, [n] slices of the real records.
         synthetic: per cut, [m] slices of the synthetic records.
     """
     parts: list[Slices] = []
-    for i, cut in enumerate(cuts):
-        k = len(cut.labels)
-        codes = np.arange(k)
-        none = np.full(k, -1)
+    for i in chosen:
+        k = len(cuts[i].labels)
+        codes, none = np.arange(k), np.full(k, -1)
         parts.append(Slices(np.full(k, i), none, codes, none, _counts(real[i], k), _counts(synthetic[i], k)))
-    return _judged(_joined(parts), cuts)
+    return _judged(joined(parts), cuts)
 
 
 def count_pairs(
     pairs: Iterable[tuple[int, int]], cuts: Sequence[Cut], real: Sequence[AnyArray], synthetic: Sequence[AnyArray]
 ) -> Slices:
-    """Count every slice of every pair of cuts."""
+    """Count every slice of every pair of cuts that holds any record; arguments as in `count_one_way`."""
     parts: list[Slices] = []
     for i, j in pairs:
         wide, cells = len(cuts[j].labels), len(cuts[i].labels) * len(cuts[j].labels)
-        here = _counts(real[i] * wide + real[j], cells)
-        seen = np.flatnonzero(here)
-        there = _counts(synthetic[i] * wide + synthetic[j], cells)[seen]
+        here, there = (_counts(codes[i] * wide + codes[j], cells) for codes in (real, synthetic))
+        seen = np.flatnonzero(here + there)
         first, second = np.full(seen.size, i), np.full(seen.size, j)
-        parts.append(Slices(first, second, seen // wide, seen % wide, here[seen], there))
-    return _judged(_joined(parts), cuts)
+        parts.append(Slices(first, second, seen // wide, seen % wide, here[seen], there[seen]))
+    return _judged(joined(parts), cuts)
+
+
+def joined(parts: Sequence[Slices]) -> Slices:
+    """Slices one under another."""
+    empty = [np.empty(0, dtype=np.int64)]
+    fields = ("first", "second", "first_code", "second_code", "real", "synthetic")
+    return Slices(*[np.concatenate([getattr(p, f) for p in parts] or empty).astype(np.int64) for f in fields])
 
 
 def choose_pairs(
@@ -171,12 +179,12 @@ def choose_pairs(
     return inside, others, len(names) * (len(names) - 1) // 2 - len(inside) - len(others)
 
 
-def members(slices: Slices, row: int, codes: Sequence[AnyArray], pair_codes: Sequence[AnyArray]) -> Bools:
-    """[n] which records lie in one slice, given each record's codes."""
+def members(slices: Slices, row: int, codes: Sequence[AnyArray]) -> Bools:
+    """[n] which records lie in one slice, given each record's codes by cut."""
+    one = codes[slices.first[row]] == slices.first_code[row]
     if slices.second[row] < 0:
-        return codes[slices.first[row]] == slices.first_code[row]
-    one, two = pair_codes[slices.first[row]], pair_codes[slices.second[row]]
-    return (one == slices.first_code[row]) & (two == slices.second_code[row])
+        return one
+    return one & (codes[slices.second[row]] == slices.second_code[row])
 
 
 def _counts(codes: AnyArray, k: int) -> Ints:
@@ -222,18 +230,6 @@ def _value(column: Column, x: float) -> str:
         except (OverflowError, ValueError, OSError):  # beyond the years 1 to 9999
             return f"{x:.4g} s"
     return f"{x:.0f}" if column.integer and abs(x) < 1e15 else f"{x:.4g}"
-
-
-def _joined(parts: Sequence[Slices]) -> Slices:
-    if not parts:
-        nothing = np.empty(0, dtype=np.int64)
-        return Slices(*[nothing] * 6)
-    return Slices(
-        *(
-            np.concatenate([getattr(p, f) for p in parts]).astype(np.int64)
-            for f in ("first", "second", "first_code", "second_code", "real", "synthetic")
-        )
-    )
 
 
 def _judged(slices: Slices, cuts: Sequence[Cut]) -> Slices:
