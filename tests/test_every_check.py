@@ -103,7 +103,7 @@ def test_few_records_are_borne(check: Any, n: int, m: int | None) -> None:
         {"x": [b"\xff", b"a", None, b""]},
         {"x": ["", "ß", "\n", None]},
     ],
-    ids=str,
+    ids=["infinite", "extreme", "missing", "constant", "int64", "lists", "bytes", "texts"],
 )
 def test_odd_columns_are_borne(check: Any, rows: dict[str, Any]) -> None:
     odd, plain = pa.table(rows), pa.table({"x": rng().normal(size=30)})

@@ -204,10 +204,9 @@ def _conform(part: Dataset, like: Dataset) -> pa.Table:
 def mix_json(arena: Arena, mix: Mix) -> dict[str, Json]:
     """The mix as results carry it."""
     sources: list[Json] = [{"name": arena.train.name, "origin": "real", "rows": arena.train.rows, "weight": 1.0}]
-    sources += [
-        {"name": c.name, "origin": c.origin.value, "rows": c.rows, "weight": mix.weights.get(c.name, 0.0)}
-        for c in arena.candidates
-    ]
+    for c in arena.candidates:
+        weight = mix.weights.get(c.name, 0.0)
+        sources.append({"name": c.name, "origin": c.origin.value, "rows": c.rows, "weight": weight})
     return {
         "adopted": mix.adopted,
         "sources": sources,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import pyarrow as pa
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 # Rows per shard of work: each shard has its own stream, so the bytes do not depend on the workers.
 SHARD_ROWS = 50_000
-FILE_SUFFIXES = (".parquet", ".csv", ".jsonl")
+FORMATS: Mapping[str, Literal["parquet", "csv", "jsonl"]] = {".parquet": "parquet", ".csv": "csv", ".jsonl": "jsonl"}
 
 
 def generate(
@@ -127,11 +127,12 @@ def write_out(batches: Iterable[pa.Table], out: Path, *, like: Dataset) -> Datas
     from sterling.sources.provenance import with_lineage_columns
     from sterling.sources.store import write_set
 
-    if out.suffix.lower() in FILE_SUFFIXES:
+    format_ = FORMATS.get(out.suffix.lower())
+    if format_ is not None:
         from sterling.modalities.tabular import from_table
 
         made = from_table(pa.concat_tables(list(batches)), name=out.stem, origin=like.origin, schema=like.schema)
-        export(made, out, format=out.suffix[1:].lower())
+        export(made, out, format=format_)
         return replace(made, lineage=like.lineage)
     lineage = like.lineage
     rows = (

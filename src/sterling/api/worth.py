@@ -88,14 +88,13 @@ def worth_from_runs(path: Path, *, policy: str | Path | None = None, stakes: Sta
     Raises:
         InputError: for a file that is unreadable or lacks a column.
     """
-    from sterling.blend.from_runs import from_runs, read_runs
+    from sterling.blend.from_runs import worth_of_runs
     from sterling.decide.inputs import InputRecord
     from sterling.decide.policy import load_policy
     from sterling.decide.result import Result
     from sterling.decide.rules import Facts, decide
-    from sterling.sources.atomic import sha256_of
 
-    answer = from_runs(path, seed=seed)
+    answer = worth_of_runs(path, seed=seed)
     facts = Facts(kind="worth", stakes=stakes, holdout_given=True)
     rules = load_policy(policy, stakes=stakes)
     decision = decide(answer.findings, facts=facts, policy=rules, today=datetime.datetime.now(datetime.UTC).date())
@@ -103,7 +102,7 @@ def worth_from_runs(path: Path, *, policy: str | Path | None = None, stakes: Sta
         kind="worth",
         decision=decision,
         findings=answer.findings,
-        inputs=(InputRecord(path.name, sum(1 for _ in read_runs(path)), sha256_of(path)),),
+        inputs=(InputRecord(path.name, answer.runs, answer.fingerprint),),
         seed=seed,
         policy=decision.policy,
         curve=answer.curve_json(),

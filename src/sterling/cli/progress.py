@@ -30,8 +30,12 @@ def reporter() -> Callable[[str, Mapping[str, Json]], None]:
 
 def _words(event: str, facts: Mapping[str, Json]) -> str:
     if event == "cost":
-        rows, limit = facts.get("rows"), facts.get("most_seconds")
-        longest = f", at most {limit:,.0f} s by your time limit" if isinstance(limit, (int, float)) else ""
-        amount = f"{rows:,}" if isinstance(rows, int) else "?"
-        return f"this takes {facts.get('trainings')} trainings on {amount} rows in all{longest}"
+        parts = [f"{facts.get('trainings')} trainings"]
+        if isinstance(rows := facts.get("rows"), int):
+            parts.append(f"on {rows:,} rows in all")
+        if facts.get("refits"):
+            parts.append(f"and {facts['refits']} generator fits")
+        if isinstance(limit := facts.get("most_seconds"), (int, float)):
+            parts.append(f"within {limit:,.0f} s")
+        return "this takes " + " ".join(parts)
     return f"{event} " + " ".join(f"{key}={value}" for key, value in facts.items())

@@ -49,30 +49,41 @@ def show_result(result: Result) -> None:
     """Print verdict, reason, findings, rules and what nobody could measure."""
     out = console()
     verdict = result.decision.verdict
+    head = Text.assemble((f" {verdict.value} ", f"{VERDICT_STYLE[verdict]} reverse"), "  ", result.summary)
     out.print()
-    out.print(Text(f" {verdict.value} ", style=f"{VERDICT_STYLE[verdict]} reverse"), Text(result.summary))
+    out.print(head)
     out.print()
-    for finding in worths(result):
-        out.print(Text.assemble("  ", (finding.candidate or "candidate", "bold"), "  ", finding.reason or ""))
-    if worths(result):
-        out.print()
-    rest = [f for f in result.findings if f.measure != "real_equivalent_rows" and f.status is not Status.NOT_APPLICABLE]
-    if rest:
-        out.print(finding_table(rest))
+    shown = [f for f in result.findings if f.status is not Status.NOT_APPLICABLE]
+    if len({f.candidate for f in shown if f.candidate is not None}) > 1:
+        _show_candidates(out, result, shown)
+    elif shown:
+        out.print(finding_table(shown))
     _show_rules(out, result)
     _show_unmeasured(out, result)
     for note in result.notes:
         out.print(Padding(Text(f"note: {note}", style="dim"), (0, 0, 0, 2)))
+    out.print(Text(f"  policy {result.policy}, seed {result.seed}", style="dim"))
 
 
-def worths(result: Result) -> list[Finding]:
-    """The worth findings of whole sets, in order."""
-    return [f for f in result.findings if f.measure == "real_equivalent_rows" and f.slice is None]
+def _show_candidates(out: Console, result: Result, findings: list[Finding]) -> None:
+    """A block for each candidate: its worth in a sentence, and what stands against it."""
+    for name in dict.fromkeys(f.candidate for f in findings if f.candidate is not None):
+        own = [f for f in findings if f.candidate == name]
+        out.print(Text(name, style="bold"))
+        for finding in own:
+            if finding.measure == "real_equivalent_rows" and finding.slice is None:
+                out.print(Padding(Text(finding.reason or ""), (0, 0, 0, 2)))
+        wrong = [f for f in own if f.status in (Status.FAIL, Status.WARN) and f.measure != "real_equivalent_rows"]
+        if wrong:
+            out.print(finding_table(wrong, most_slices=3))
+        passed = sum(f.status is Status.PASS for f in own)
+        undecided = sum(f.status is Status.UNDECIDED for f in own)
+        out.print(Padding(Text(f"{passed} findings within bounds, {undecided} open", style="dim"), (0, 0, 0, 2)))
+        out.print()
 
 
-def finding_table(findings: list[Finding]) -> Table:
+def finding_table(findings: list[Finding], *, most_slices: int = MOST_SLICES) -> Table:
     """Findings as a table that fits 80 columns; the worst slices only."""
-    several = len({f.candidate for f in findings}) > 1
     table = Table(box=None, padding=(0, 1), header_style="dim", pad_edge=True)
     layout: tuple[tuple[str, JustifyMethod], ...] = (
         ("", "left"),
@@ -86,13 +97,13 @@ def finding_table(findings: list[Finding]) -> Table:
     slices = 0
     for finding in findings:
         slices += finding.slice is not None
-        if finding.slice is not None and slices > MOST_SLICES:
+        if finding.slice is not None and slices > most_slices:
             continue
         sign, style = SIGN[finding.status]
-        label = f"{finding.candidate} · {finding.name}" if several else finding.name
-        table.add_row(Text(sign, style=style), label, *_numbers(finding))
-    if slices > MOST_SLICES:
-        table.add_row("", f"... and {slices - MOST_SLICES} more slices (see --json)", "", "", "")
+        label = finding.measure if finding.slice is None else f"  {finding.slice}"
+        table.add_row(Text(sign, style=style), Text(label), *_numbers(finding))
+    if slices > most_slices:
+        table.add_row("", f"  ... and {slices - most_slices} more slices (--json, --html)", "", "", "")
     return table
 
 
@@ -118,27 +129,23 @@ def number(x: float) -> str:
 
 
 def _show_rules(out: Console, result: Result) -> None:
-    if not result.decision.rules:
-        return
-    out.print()
-    table = Table(box=None, padding=(0, 1), show_header=False, pad_edge=True)
-    table.add_column(no_wrap=True)
-    table.add_column(overflow="fold")
+    """Each rule that spoke: its number and outcome on one line, its reason below."""
     for rule in result.decision.rules:
-        head = Text.assemble((rule.rule, "bold"), " ", rule.outcome)
+        weight = "bold" if rule.verdict is not None and rule.waived is None else "dim"
+        out.print()
+        about = f"  {rule.candidate}" if rule.candidate else ""
+        out.print(Text.assemble("  ", (f"{rule.rule} {rule.outcome}", weight), (about, "dim")))
         body = rule.reason if rule.waived is None else f"{rule.reason} [waived: {rule.waived}]"
-        table.add_row(head, Text(body))
-    out.print(table)
+        out.print(Padding(Text(body), (0, 0, 0, 4)))
+    out.print()
 
 
 def _show_unmeasured(out: Console, result: Result) -> None:
     missing = [f for f in result.findings if f.status is Status.UNMEASURED and not isinstance(f.result, Estimate)]
     if missing:
-        out.print()
         for finding in missing:
             reason = "" if isinstance(finding.result, Estimate) else finding.result.reason
             out.print(Padding(Text(f"unmeasured: {finding.name}: {reason}", style="dim"), (0, 0, 0, 2)))
-    out.print(Text(f"  policy {result.policy}, seed {result.seed}", style="dim"))
 
 
 def show_rooms() -> None:
