@@ -82,7 +82,10 @@ class Learner(Protocol):
     """The model the data is for. A frozen dataclass whose fields are its settings."""
 
     def fit(self, data: View, weights: Floats | None, *, rng: np.random.Generator, start: Any = None) -> Any:
-        """Train on `data` ([n] weights, mean 1; None = all 1); `start` continues from a model where it can."""
+        """Train on `data`; `weights` [n] are relative to a real row's 1, None for all 1.
+
+        `start` continues from a model where the learner can.
+        """
         ...
 
 
