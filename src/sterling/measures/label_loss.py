@@ -138,7 +138,7 @@ def label_loss(
     whole = Finding(
         "label_loss", shown.result, "lower",
         Status.FAIL if failing else status,
-        reason=_sentence(labels, shown, bound, synthetic),
+        reason=_sentence(labels, shown, bound) + _sampling(labels, looks[0], (real, synthetic), bound),
         params=params,
         evidence=_evidence(labels, looks, slices),
     )  # fmt: skip
@@ -353,7 +353,21 @@ def _unit(labels: _Labels) -> str:
     return "share of labels" if labels.doubt else "share of the target's variance"
 
 
-def _sentence(labels: _Labels, look: _Look, bound: float, synthetic: View) -> str:
+def _sampling(labels: _Labels, look: _Look, have: tuple[View, View], bound: float) -> str:
+    """What a subsample costs; empty where all rows with a known label were looked at."""
+    known = [int((~_target(v).missing).sum()) for v in have]
+    used = (labels.real.n, labels.synthetic.n)
+    if used == tuple(known):
+        return ""
+    here = look.result.value - look.at_least
+    full = here * float(np.sqrt((1 / known[0] + 1 / known[1]) / (1 / used[0] + 1 / used[1])))
+    return (
+        f" It looked at {used[0]:,} of {known[0]:,} real and {used[1]:,} of {known[1]:,} synthetic rows: "
+        f"a share of {bound + here:.1%} is seen, where all rows would show {bound + full:.1%}."
+    )
+
+
+def _sentence(labels: _Labels, look: _Look, bound: float) -> str:
     target, share = _target(labels.real).name, max(0.0, look.result.value)
     if not labels.doubt:
         text = f"Seen by models of the real rows, synthetic {target} has an extra error of {share:.1%} of its variance"
@@ -364,9 +378,7 @@ def _sentence(labels: _Labels, look: _Look, bound: float, synthetic: View) -> st
             "contradiction": "among rows whose features leave no doubt",
         }.get(look.words, f"by leaning in the rate of {look.words}")
         text = f"Synthetic {target} is as if {share:.1%} of labels were wrong, {how}"
-    few = labels.synthetic.n < synthetic.n
-    used = f" It looked at {labels.synthetic.n:,} of {synthetic.n:,} synthetic rows." if few else ""
-    return f"{text}; {bound:.1%} is tolerated.{used}"
+    return f"{text}; {bound:.1%} is tolerated."
 
 
 def _evidence(labels: _Labels, looks: Sequence[_Look], slices: Sequence[Shift]) -> dict[str, Json]:

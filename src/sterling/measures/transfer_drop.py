@@ -76,6 +76,8 @@ def transfer_drop(
         f"The model trained on synthetic rows scores {what} {flattering:.3f} on synthetic and {honest:.3f} on real "
         f"rows: {value:+.3f}, and {bound:g} is tolerated. This judges a synthetic test, not synthetic training."
     )
+    if parts[0].n + parts[1].n < synthetic.n:
+        reason += f" It was trained on {parts[0].n:,} of {synthetic.n - parts[1].n:,} rows."
     found = Finding(
         "transfer_drop", result, "lower",
         Status.FAIL if at_least > bound else status_of(min(result.low, bound), result.high, bound, better="lower"),
