@@ -149,7 +149,8 @@ def test_shortage_is_insufficient_and_says_what_it_would_take(cli, tmp_path: Pat
     assert said.code == 0, said
     envelope = json.loads((tmp_path / "r.json").read_text())
     assert envelope["verdict"] in ("INSUFFICIENT", "BLOCK"), name
-    assert any(r["rule"] == "D0" and r["outcome"] == "INSUFFICIENT" for r in envelope["rules"]), envelope["rules"]
+    short = [r for r in envelope["rules"] if r["rule"] == "D0" and r["verdict"] == "INSUFFICIENT"]
+    assert any("would decide" in r["reason"] or "another" in r["reason"] for r in short), envelope["rules"]
 
 
 def test_columns_missing_extra_and_retyped_are_named_and_the_rest_is_judged(cli, real: Path, tmp_path: Path) -> None:

@@ -52,8 +52,11 @@ def check(
     Raises:
         InputError: for input that is unreadable or empty.
     """
+    from sterling.api.generate import check_out
     from sterling.decide.policy import load_policy
 
+    if out is not None:
+        check_out(out)
     judged = load(source, origin=Origin.SYNTHETIC, schema=schema, quarantine=quarantine)
     reference = None if against is None else load(against, origin=Origin.REAL, schema=schema)
     if judged.rows == 0:

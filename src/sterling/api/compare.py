@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import datetime
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from sterling.api.inputs import Arena, Roles, known_origin, minority_rows, prepare
 from sterling.kernel import registry
 from sterling.kernel.finding import Finding
-from sterling.kernel.protocols import Effort, Learner, OnEvent, Terms
+from sterling.kernel.protocols import Effort, Learner, OnEvent, Terms, mark_of
+from sterling.kernel.schema import Role
+from sterling.kernel.view import Need, stack
 
 if TYPE_CHECKING:
     from sterling.decide.policy import Policy
@@ -92,26 +95,42 @@ def judge(
     on_event: OnEvent = silent,
 ) -> tuple[Finding, ...]:
     """Run the panel of all measures on one candidate of an arena."""
+    from sterling.api.slices import judge_slices
     from sterling.run.panel import run_panel
 
-    return run_panel(
-        {name: registry.resolve("measures", name) for name in registry.names("measures")},
-        arena.train_view,
-        arena.views[index],
-        holdout=arena.benchmark_view,
-        holdout_clean=arena.clean[index],
-        seed=seed,
-        terms=Terms(
-            alpha=policy.alpha,
-            effort=effort,
-            slices=slices,
-            learner=learner or registry.build("learners", "boosted_trees", {}),
-            runs=3 if effort == "fast" else 5,
-        ),
-        bounds=policy.bounds,
-        candidate=arena.candidates[index].name,
-        on_event=on_event,
+    terms = Terms(
+        alpha=policy.alpha,
+        effort=effort,
+        slices=slices,
+        learner=learner or registry.build("learners", "boosted_trees", {}),
+        runs=3 if effort == "fast" else 5,
     )
+    whole, apart = stack([arena.train_view, arena.benchmark_view]), registry.names("measures")
+    # Copies are looked for among all real rows. A split by time leaves the train part without the latest rows, so
+    # there gaps are measured against all of them too.
+    against_all = [n for n in apart if n == "copies" or (arena.split_by_time and not _trains(n))]
+    findings: list[Finding] = []
+    for names, real in ((against_all, whole), ([n for n in apart if n not in against_all], arena.train_view)):
+        findings += run_panel(
+            {name: registry.resolve("measures", name) for name in names},
+            real,
+            arena.views[index],
+            holdout=None if real is whole else arena.benchmark_view,
+            holdout_clean=arena.clean[index],
+            seed=seed,
+            terms=replace(terms, alpha=terms.alpha * len(names) / len(apart)),
+            bounds=policy.bounds,
+            candidate=arena.candidates[index].name,
+            on_event=on_event,
+        )
+    asked = (*slices, *(c.name for c in whole.with_role(Role.GROUP)))
+    findings += judge_slices(arena, index, asked, whole, policy=policy, seed=seed, terms=terms, on_event=on_event)
+    return tuple(sorted(findings, key=lambda f: apart.index(f.measure)))
+
+
+def _trains(name: str) -> bool:
+    """Whether a measure needs the benchmark, so that the train part must stay apart from it."""
+    return bool(mark_of(registry.resolve("measures", name)).needs & {Need.BENCHMARK, Need.HOLDOUT})
 
 
 def facts_of(
@@ -138,6 +157,7 @@ def facts_of(
         prices=prices or {},
         candidate_rows={c.name: c.rows for c in arena.candidates},
         chosen=chosen,
+        has_target=arena.train_view.target is not None,
     )
 
 

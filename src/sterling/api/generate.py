@@ -68,6 +68,8 @@ def generate(
         raise InputError(f"cannot make {rows} rows", mend="ask for at least one: -n 1000")
     if source is None:
         raise InputError(f"{name} learns from real data and was given none", mend="name it: --from real.csv")
+    if out is not None:
+        check_out(out)
     whole = declare(load(source, origin=Origin.REAL, schema=schema), Roles(target=target))
     train, _ = split(whole)
     made = sample_from(train, made_by, name=name, rows=rows, seed=seed, workers=workers, on_event=on_event)
@@ -115,6 +117,19 @@ def describe(name: str, generator: Any) -> str:
         f"{f.name}={getattr(generator, f.name)}" for f in fields(generator) if getattr(generator, f.name) != f.default
     ]
     return f"{name}({', '.join(changed)})" if changed else name
+
+
+def check_out(out: Path) -> None:
+    """Refuse an output that could not be written, before any work is done.
+
+    Raises:
+        InputError: for a file suffix that is not written, or a folder that holds something else.
+    """
+    suffix = out.suffix.lower()
+    if suffix not in FORMATS and suffix[1:].isalpha():
+        raise InputError(f"cannot write {suffix} files", mend=f"name a folder, or a file ending {', '.join(FORMATS)}")
+    if suffix not in FORMATS and out.is_file():
+        raise InputError(f"{out} is a file", mend="name a new folder")
 
 
 def write_out(batches: Iterable[pa.Table], out: Path, *, like: Dataset) -> Dataset:

@@ -12,7 +12,7 @@ from sterling.kernel.dataset import Dataset, FittedOn, Lineage, Origin, SplitRol
 from sterling.kernel.errors import InputError
 from sterling.kernel.estimate import Estimate
 from sterling.kernel.protocols import OnEvent
-from sterling.kernel.schema import Kind, Schema
+from sterling.kernel.schema import Kind, Role, Schema
 
 if TYPE_CHECKING:
     from sterling.kernel.view import View
@@ -56,6 +56,8 @@ class Arena:
         clean: per candidate, whether its generator certainly never saw the benchmark.
         notes: what a reader of the result must know, in plain words.
         holdout_given: whether the user named a holdout.
+        leaked: benchmark rows that are in train beyond what natural duplicates explain.
+        split_by_time: whether the benchmark is the latest part of the real rows.
     """
 
     real: Dataset
@@ -69,6 +71,7 @@ class Arena:
     notes: tuple[str, ...]
     holdout_given: bool
     leaked: int
+    split_by_time: bool
 
 
 def load(
@@ -144,7 +147,7 @@ def prepare(
             for i, s in enumerate(synthetic, 1)
         ]
     )
-    _at_least_one_row(train, *candidates)
+    _at_least_one_row(whole, *candidates)
     train_view, benchmark_view, *views = Tabular().views([train, benchmark, *candidates])
     open_benchmark(benchmark, why=why, on_event=on_event)
     clean = tuple(holdout is not None or _never_saw(c, train) for c in candidates)
@@ -158,6 +161,7 @@ def prepare(
         real=whole, train=train, benchmark=benchmark, candidates=candidates, train_view=train_view,
         benchmark_view=benchmark_view, views=tuple(views), clean=clean, notes=tuple(dict.fromkeys(notes)),
         holdout_given=holdout is not None, leaked=leaked,
+        split_by_time=holdout is None and bool(whole.schema.with_role(Role.TIME)),
     )  # fmt: skip
 
 

@@ -321,7 +321,7 @@ def _finding(
         MEASURE,
         result,
         "higher",
-        Status.WARN if high < bound else Status.PASS,
+        _status(low, high, bound),
         slice=slice_name,
         candidate=candidate.name,
         reason=(f"where {slice_name}, " if slice_name else "")
@@ -441,3 +441,10 @@ def _picture(
         "reference": {"n": int(real.rows[-1]), "score": float(real.points[-1])},
         "candidates": candidates,
     }
+
+
+def _status(low: float, high: float, bound: float) -> Status:
+    """WARN if it is worth little for certain, UNDECIDED if all is possible from little to more than is held."""
+    if high < bound:
+        return Status.WARN
+    return Status.UNDECIDED if low < bound and np.isinf(high) else Status.PASS

@@ -13,7 +13,7 @@ def main() -> None:
     try:
         app()
     except SterlingError as err:
-        print(f"sterling: {err}", file=sys.stderr)
+        print(_paragraph(f"sterling: {err}"), file=sys.stderr)
         sys.exit(err.exit_code)
     except KeyboardInterrupt:
         print("sterling: stopped; what was finished is kept", file=sys.stderr)
@@ -24,3 +24,14 @@ def main() -> None:
     except MemoryError:
         print("sterling: out of memory\n  To mend: use --fast, or fewer rows", file=sys.stderr)
         sys.exit(3)
+
+
+def _paragraph(text: str) -> str:
+    """Lines no longer than the terminal is wide; whole where nobody looks, so that logs can be searched."""
+    if not sys.stderr.isatty():
+        return text
+    import shutil
+    import textwrap
+
+    width = shutil.get_terminal_size().columns - 1
+    return "\n".join(textwrap.fill(line, width, subsequent_indent="  ") for line in text.splitlines())

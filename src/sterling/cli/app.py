@@ -58,6 +58,7 @@ def _root(
 def _finish(result: Result, *, json: Path | None, html: Path | None = None) -> None:
     from sterling.cli.show import show_result
 
+    show_result(result)  # before the files: what was found is not lost where a file cannot be written
     if json is not None:
         from sterling.decide.result import write_result
 
@@ -66,7 +67,6 @@ def _finish(result: Result, *, json: Path | None, html: Path | None = None) -> N
         from sterling.api.ship import write_report
 
         write_report(result, html)
-    show_result(result)
 
 
 @app.command()
@@ -264,8 +264,14 @@ def ship(
 ) -> None:
     """Write the mix as a data set with card, Croissant, PROV, report and evidence."""
     from sterling.api.ship import ship_run
+    from sterling.decide.result import read_result
+    from sterling.kernel.finding import Verdict
 
-    typer.echo(f"Shipped  {ship_run(run_folder, out=out, audience=audience, licence=licence)}")
+    shipped = ship_run(run_folder, out=out, audience=audience, licence=licence)
+    verdict = read_result(shipped / "result.json").decision.verdict
+    typer.echo(f"Shipped  {shipped}")
+    if verdict is not Verdict.SHIP:
+        typer.echo(f"         The verdict is {verdict.value}, not SHIP; the card says so. See {shipped}/report.html")
 
 
 @app.command()

@@ -53,7 +53,7 @@ def show_result(result: Result) -> None:
     out.print()
     out.print(head)
     out.print()
-    shown = [f for f in result.findings if f.status is not Status.NOT_APPLICABLE]
+    shown = [f for f in result.findings if f.status not in (Status.NOT_APPLICABLE, Status.UNMEASURED)]
     if len({f.candidate for f in shown if f.candidate is not None}) > 1:
         _show_candidates(out, result, shown)
     elif shown:
@@ -78,7 +78,8 @@ def _show_candidates(out: Console, result: Result, findings: list[Finding]) -> N
             out.print(finding_table(wrong, most_slices=3))
         passed = sum(f.status is Status.PASS for f in own)
         undecided = sum(f.status is Status.UNDECIDED for f in own)
-        out.print(Padding(Text(f"{passed} findings within bounds, {undecided} open", style="dim"), (0, 0, 0, 2)))
+        counted = f"{passed} finding{'s' if passed != 1 else ''} within bounds, {undecided} open"
+        out.print(Padding(Text(counted, style="dim"), (0, 0, 0, 2)))
         out.print()
 
 
@@ -103,7 +104,7 @@ def finding_table(findings: list[Finding], *, most_slices: int = MOST_SLICES) ->
         label = finding.measure if finding.slice is None else f"  {finding.slice}"
         table.add_row(Text(sign, style=style), Text(label), *_numbers(finding))
     if slices > most_slices:
-        table.add_row("", f"  ... and {slices - most_slices} more slices (--json, --html)", "", "", "")
+        table.add_row("", f"  ... {slices - most_slices} more slices: --json", "", "", "")
     return table
 
 

@@ -31,6 +31,8 @@ def benchmark_rows(case: Case) -> RuleOutcome | None:
     have, need = case.facts.n_benchmark, case.policy.benchmark.rows
     if have is None or have >= need or case.facts.kind == "check" or not case.facts.n_train:
         return None
+    if not case.facts.has_target:  # nothing is scored, so nothing hangs on the benchmark's size
+        return None
     reason = (
         f"You have {plural(have, 'benchmark row')}; {need:,} would decide, "
         f"for a difference of {case.policy.benchmark.difference:g} in score."

@@ -27,6 +27,7 @@ class Facts:
         leaked: benchmark rows that are also in train.
         prices: `real_row`, `synthetic_row` in one currency; unknown prices are absent.
         candidate_rows: by candidate, how many rows it has.
+        has_target: whether there is a column to predict, so that models are scored on the benchmark.
         chosen: the candidates in the adopted mix; None or empty where no mix was adopted.
     """
 
@@ -42,6 +43,7 @@ class Facts:
     prices: Mapping[str, float] = field(default_factory=dict[str, float])
     candidate_rows: Mapping[str, int] = field(default_factory=dict[str, int])
     chosen: tuple[str, ...] | None = None
+    has_target: bool = True
 
     @property
     def used_alone(self) -> bool:

@@ -131,15 +131,21 @@ def _judged_again(finding: Finding, policy: Policy) -> Status | None:
 
 def got_worse(result: Result, baseline: Result) -> list[str]:
     """Findings that are worse than in the baseline beyond both intervals, or that failed or vanished since."""
-    before = {_label(f): f for f in baseline.findings}
+    # A new delivery has a new file name: where each side judged one candidate, it is the same question.
+    single = len(_judged(result)) <= 1 and len(_judged(baseline)) <= 1
+    before = {(f.name if single else _label(f)): f for f in baseline.findings}
     worse: list[str] = []
     for finding in result.findings:
-        old = before.get(_label(finding))
+        old = before.get(finding.name if single else _label(finding))
         if old is not None and _is_worse(finding, old):
             worse.append(f"{_label(finding)} ({_value(old)} before, {_value(finding)} now)")
     now = {f.measure for f in result.findings if isinstance(f.result, Estimate)}
     then = dict.fromkeys(f.measure for f in baseline.findings if isinstance(f.result, Estimate))
     return worse + [f"{m} (measured before, not now)" for m in then if m not in now]
+
+
+def _judged(result: Result) -> set[str | None]:
+    return {f.candidate for f in result.findings if f.candidate is not None}
 
 
 def _is_worse(now: Finding, before: Finding) -> bool:

@@ -91,7 +91,7 @@ def utility(case: Case) -> RuleOutcome | None:
         verdict = Verdict.FIX if case.facts.used_alone else None
         return RuleOutcome("D4", "NOT_ALONE", names([finding]), reason, verdict)
     reason = (
-        f"A model trained on {case.who} alone scores within {number(bound)} of one trained on real rows "
+        f"A model trained on {case.who} alone loses no more than {number(bound)} against one trained on real rows "
         f"(difference {gap})."
     )
     return RuleOutcome("D4", "SUBSTITUTE_OK", names([finding]), reason)

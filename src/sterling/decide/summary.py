@@ -58,10 +58,12 @@ def _refused(rules: Sequence[RuleOutcome]) -> dict[str | None, str]:
 
 
 def _rows(worth: Estimate) -> str:
-    if worth.censored and worth.value <= worth.low:
-        return f"at least {plural(round(worth.low), 'real row')}"
-    high = "or more" if worth.censored else f"to {number(worth.high)}"
-    return f"{plural(round(worth.value), 'real row')} ({number(max(worth.low, 0.0))} {high})"
+    low = max(worth.low, 0.0)
+    if not worth.censored:
+        return f"{plural(round(worth.value), 'real row')} ({number(low)} to {number(worth.high)})"
+    # What is certain comes first: beyond the rows held, the best estimate is where the curve ends.
+    best = f" (best estimate {number(worth.value)})" if worth.value > low else ""
+    return f"at least {plural(round(low), 'real row')}{best}"
 
 
 def _ground(decision: Decision, findings: Sequence[Finding]) -> str:
@@ -74,8 +76,12 @@ def _ground(decision: Decision, findings: Sequence[Finding]) -> str:
     forced = [r for r in decision.rules if r.verdict is decision.verdict and r.waived is None]
     if not forced:
         return "See the rules."
+    said = f"{forced[0].reason.partition('. ')[0].rstrip('.')}."
+    if decision.verdict is Verdict.INSUFFICIENT:  # too few rows to pass is no reason to hide what already failed
+        failed = list(dict.fromkeys(f.measure for f in findings if f.status is Status.FAIL and f.measure != "mix_gain"))
+        said += f" What can be said already: {joined(failed, most=5)} failed." if failed else ""
     more = f" {plural(len(forced) - 1, 'further reason')} below." if len(forced) > 1 else ""
-    return f"{forced[0].reason.partition('. ')[0].rstrip('.')}.{more}"
+    return said + more
 
 
 def _capital(text: str) -> str:

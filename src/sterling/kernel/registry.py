@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
-from dataclasses import fields
+from dataclasses import MISSING, fields
 from importlib.metadata import entry_points
 from typing import Any, Literal
 
@@ -58,6 +58,10 @@ def build(room: Room, name: str, settings: dict[str, Any]) -> Any:
     for key in settings:
         if key not in known:
             raise UnknownName.among(key, known, what=f"setting of {name}")
+    needed = [f.name for f in fields(cls) if f.default is MISSING and f.default_factory is MISSING]
+    lacking = [key for key in needed if key not in settings]
+    if lacking:
+        raise InputError(f"{name} needs {', '.join(lacking)}", mend=" ".join(f"--set {key}=..." for key in lacking))
     try:
         return cls(**settings)
     except (TypeError, ValueError) as err:

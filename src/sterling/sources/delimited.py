@@ -122,7 +122,11 @@ def _set_aside(path: Path, ragged: list[tuple[int, int, int, str]], quarantine: 
             mend="quote cells that hold the delimiter, or save the bad rows apart and go on: --quarantine bad.csv",
         )
     _save(path, "".join(f"{text}\n" for *_, text in ragged), quarantine)
-    return f"{len(ragged):,} rows of the wrong length were left out and saved as they were in {quarantine}"
+    lines = sum(text.count("\n") + 1 for *_, text in ragged)
+    swallowed = (
+        f" ({lines:,} lines: a quote that is not closed swallows the lines after it)" if lines > len(ragged) else ""
+    )
+    return f"{len(ragged):,} rows of the wrong length were left out{swallowed} and saved as they were in {quarantine}"
 
 
 def _save(path: Path, text: str, quarantine: Path) -> None:
