@@ -63,10 +63,8 @@ def main() -> None:
                     ]
                 )
                 label = "fast" if effort else "full"
-                print(
-                    f"{rows:>9,} x 15 {label}: {cpu:6.1f} CPU s ({cpu / read:5.0f}x reading it), peak so far {memory:.2f} GB",
-                    flush=True,
-                )
+                ratio = cpu / read
+                print(f"{rows:>9,} x 15 {label}: {cpu:6.1f} CPU s ({ratio:.0f}x reading), peak {memory:.2f} GB", flush=True)
 
 
 if __name__ == "__main__":

@@ -158,7 +158,7 @@ def test_the_summary_says_worth_and_what_is_refused() -> None:
     gone = RuleOutcome("D2", "FIX_GENERATOR", ("slice_coverage:sex=F",), "gone", Verdict.FIX, candidate="C")
     mixed = RuleOutcome("D5", "MIX", ("mix_gain",), "Adding A raises the score.")
     text = summary(Verdict.SHIP, (gone, mixed), worth)
-    assert "A is worth 3,010 real rows (2,150 or more)" in text
+    assert "A is worth at least 2,150 real rows (best estimate 3,010)" in text
     assert "B is worth 182 real rows (140 to 236)" in text
     assert "C is refused: slices are missing or thin (sex=F)" in text
     assert "D is worth at least 4,800 real rows" in text
