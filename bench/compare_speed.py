@@ -64,7 +64,9 @@ def main() -> None:
                 )
                 label = "fast" if effort else "full"
                 ratio = cpu / read
-                print(f"{rows:>9,} x 15 {label}: {cpu:6.1f} CPU s ({ratio:.0f}x reading), peak {memory:.2f} GB", flush=True)
+                print(
+                    f"{rows:>9,} x 15 {label}: {cpu:.1f} CPU s, {ratio:.0f}x reading, peak {memory:.2f} GB", flush=True
+                )
 
 
 if __name__ == "__main__":

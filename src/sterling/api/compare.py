@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from sterling.api.inputs import Arena, Roles, known_origin, minority_rows, prepare
 from sterling.kernel import registry
-from sterling.kernel.finding import Finding
+from sterling.kernel.finding import Finding, Status
 from sterling.kernel.protocols import Effort, Learner, OnEvent, Terms, mark_of
 from sterling.kernel.schema import Role
 from sterling.kernel.view import Need, stack
@@ -124,7 +124,10 @@ def judge(
             on_event=on_event,
         )
     asked = (*slices, *(c.name for c in whole.with_role(Role.GROUP)))
-    findings += judge_slices(arena, index, asked, whole, policy=policy, seed=seed, terms=terms, on_event=on_event)
+    failed = {f.measure for f in findings if f.status is Status.FAIL}
+    findings += judge_slices(
+        arena, index, asked, whole, failed=failed, policy=policy, seed=seed, terms=terms, on_event=on_event
+    )
     return tuple(sorted(findings, key=lambda f: apart.index(f.measure)))
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -34,6 +34,7 @@ def judge_slices(
     columns: Sequence[str],
     real: View,
     *,
+    failed: Collection[str],
     policy: Policy,
     seed: int,
     terms: Terms,
@@ -46,6 +47,7 @@ def judge_slices(
         index: which candidate.
         columns: names that the user gave to --slice and --group.
         real: all real rows.
+        failed: measures that fail on the whole set: inside slices they would only say so again.
         policy: bounds.
         seed: same seed, same findings.
         terms: `alpha` is one more false-alarm budget, for all slices together.
@@ -60,15 +62,16 @@ def judge_slices(
     from sterling.run.panel import run_panel
 
     made = arena.views[index]
+    names = [name for name in MEASURES if name not in failed]
     slices = [s for name in dict.fromkeys(columns) for s in _values(real.column(name), made.column(name))]
     findings: list[Finding] = []
     for label, among_real, among_made in slices:
         few = min(int(among_real.sum()), int(among_made.sum()))
         if few < FEWEST:
-            findings += [_too_few(name, label, few, arena.candidates[index].name) for name in MEASURES[:1]]
+            findings += [_too_few(name, label, few, arena.candidates[index].name) for name in names[:1]]
             continue
         found = run_panel(
-            {name: registry.resolve("measures", name) for name in MEASURES},
+            {name: registry.resolve("measures", name) for name in names},
             real.take(among_real),
             made.take(among_made),
             holdout=None,

@@ -95,14 +95,15 @@ def finding_table(findings: list[Finding], *, most_slices: int = MOST_SLICES) ->
     )
     for name, justify in layout:
         table.add_column(name, justify=justify, no_wrap=name != "finding", overflow="fold")
-    slices = 0
+    slices, before = 0, ""
     for finding in findings:
         slices += finding.slice is not None
         if finding.slice is not None and slices > most_slices:
             continue
         sign, style = SIGN[finding.status]
-        label = finding.measure if finding.slice is None else f"  {finding.slice}"
-        table.add_row(Text(sign, style=style), Text(label), *_numbers(finding))
+        below = f"  {finding.slice}" if finding.measure == before else f"{finding.measure}: {finding.slice}"
+        table.add_row(Text(sign, style=style), Text(below if finding.slice else finding.measure), *_numbers(finding))
+        before = finding.measure
     if slices > most_slices:
         table.add_row("", f"  ... {slices - most_slices} more slices: --json", "", "", "")
     return table
