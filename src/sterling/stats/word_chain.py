@@ -15,7 +15,7 @@ Unit = Literal["word", "character"]
 # Texts of fewer words than this on average are names, codes or addresses: their characters are chained.
 FEWEST_WORDS = 2.0
 END = 0  # also stands for "before the first word"
-# The word between two spaces in a row; no word holds a space, and no character is two.
+# The word between two spaces in a row; no word holds a space.
 EMPTY = "  "
 
 
@@ -92,11 +92,13 @@ def sample_texts(chain: WordChain, n: int, *, rng: np.random.Generator) -> list[
             if word != END:
                 parts[row].append(chain.words[word])
         active = active[follower != END]
-    joiner = " " if chain.unit == "word" else ""
-    return [joiner.join("" if w == EMPTY else w for w in words) for words in parts]
+    if chain.unit == "character":
+        return ["".join(word[0] for word in words) for words in parts]
+    return [" ".join("" if w == EMPTY else w for w in words) for words in parts]
 
 
 def _parts(text: str, unit: Unit) -> list[str]:
     if unit == "character":
-        return list(text)
+        # A character knows its place, so that codes keep their shape and texts their lengths.
+        return [f"{c}{i}" for i, c in enumerate(text)]
     return [w or EMPTY for w in text.split(" ")]
