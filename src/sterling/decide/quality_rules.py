@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from statistics import NormalDist
 
 from sterling.decide.facts import Case, names
 from sterling.decide.rulebook import plain
@@ -82,7 +83,7 @@ def utility(case: Case) -> RuleOutcome | None:
     gap = f"{number(finding.result.value)} [{number(finding.result.low)}, {number(finding.result.high)}]"
     status = _by_point(finding.result, bound) if case.policy.utility_by == "point" else finding.status
     if status is Status.UNDECIDED:
-        return _cannot_say(case, finding, _what_would_decide(case, finding.result, bound, gap))
+        return _cannot_say(case, finding, _what_would_decide(case, finding, finding.result, bound, gap))
     if status is Status.FAIL:
         reason = (
             f"A model trained on {case.who} alone scores worse on real rows than one trained on real rows: "
@@ -109,7 +110,7 @@ def _by_point(result: Estimate, bound: float) -> Status:
     return Status.FAIL if result.value < -bound else Status.PASS
 
 
-def _what_would_decide(case: Case, result: Estimate, bound: float, gap: str) -> str:
+def _what_would_decide(case: Case, finding: Finding, result: Estimate, bound: float, gap: str) -> str:
     """How many benchmark rows would narrow the interval until it clears the bound."""
     half, distance = (result.high - result.low) / 2, abs(result.value + bound)
     lead = (
@@ -119,8 +120,17 @@ def _what_would_decide(case: Case, result: Estimate, bound: float, gap: str) -> 
     if not have or not math.isfinite(half) or distance * 10 <= half:
         return sentence(lead, "It sits so close to the bound that only a far larger real test would decide")
     # An interval narrows with the square root of the rows it rests on.
-    need = math.ceil(have * (half / distance) ** 2 / 10) * 10
+    need = math.ceil(have * (half * _surer(finding) / distance) ** 2 / 10) * 10
     return sentence(lead, f"You have {plural(have, 'benchmark row')}; about {max(need, have):,} would decide")
+
+
+def _surer(finding: Finding) -> float:
+    """How much wider the interval is that decides (1 - alpha) than the one that is printed, for a normal estimate."""
+    alpha = finding.params.get("alpha")
+    if not isinstance(alpha, float) or not 0 < alpha < 1 or not isinstance(finding.result, Estimate):
+        return 1.0
+    normal = NormalDist()
+    return max(1.0, normal.inv_cdf(1 - alpha / 2) / normal.inv_cdf((1 + finding.result.level) / 2))
 
 
 def _cannot_say(case: Case, finding: Finding, reason: str) -> RuleOutcome:
