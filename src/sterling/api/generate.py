@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 import pyarrow as pa
 
@@ -16,10 +16,9 @@ from sterling.kernel import seeds
 from sterling.kernel.dataset import Dataset, Lineage, Origin
 from sterling.kernel.errors import InputError
 from sterling.kernel.protocols import Generator, OnEvent
+from sterling.kernel.task import Task
 
-if TYPE_CHECKING:
-    import numpy as np
-
+Engine = Literal["local", "ray"]
 # Rows per shard of work: each shard has its own stream, so the bytes do not depend on the workers.
 SHARD_ROWS = 50_000
 FORMATS: Mapping[str, Literal["parquet", "csv", "jsonl"]] = {".parquet": "parquet", ".csv": "csv", ".jsonl": "jsonl"}
@@ -83,11 +82,11 @@ def sample_from(
     name: str,
     rows: int,
     seed: int,
-    fitted_on: str = "real",
+    engine: Engine = "local",
     workers: int = 1,
     on_event: OnEvent = silent,
 ) -> Dataset:
-    """Fit on `train`, sample `rows`; the lineage says on which rows the generator was fitted."""
+    """Fit on `train`, sample `rows` in shards, here or on Ray; the lineage names the rows it was fitted on."""
     from sterling.modalities.tabular import from_table
     from sterling.modalities.tabular.anatomy import with_new_identifiers
 
@@ -95,20 +94,19 @@ def sample_from(
         raise InputError(f"{train.name} has no rows to learn from", mend="give more real rows")
     on_event("step", {"text": f"fitting {name} on {train.rows:,} rows"})
     fitted = generator.fit(train, rng=seeds.stream(seed, "generate", name, "fit"))
-    shards = _shards(rows)
     on_event("step", {"text": f"sampling {rows:,} rows"})
-    jobs = [_Job(generator, fitted, n, seed, name, i) for i, n in enumerate(shards)]
-    table = pa.concat_tables(_in_order(jobs, workers=workers))
-    if len(jobs) > 1:  # each shard counted its keys from the start
+    sampler = _Sampler(generator, fitted, _shards(rows), seed)
+    parts = _sampled(sampler, name=name, engine=engine, workers=workers, on_event=on_event)
+    table = pa.concat_tables(parts)
+    if len(parts) > 1:  # each shard counted its keys from the start
         table = with_new_identifiers(table, train, rng=seeds.stream(seed, "generate", name, "keys"))
     lineage = Lineage(
         generator=describe(name, generator),
         parents=(train.fingerprint,),
         depth=train.lineage.depth + 1,
-        fitted_on="other" if fitted_on == "other" else "real",
+        fitted_on="real",
     )
-    schema = replace(train.schema)
-    return from_table(table, name=name, origin=Origin.SYNTHETIC, schema=schema, lineage=lineage)
+    return from_table(table, name=name, origin=Origin.SYNTHETIC, schema=train.schema, lineage=lineage)
 
 
 def describe(name: str, generator: Any) -> str:
@@ -164,35 +162,51 @@ def write_out(batches: Iterable[pa.Table], out: Path, *, like: Dataset) -> Datas
 
 
 @dataclass(frozen=True, slots=True)
-class _Job:
+class _Sampler:
+    """The work of one shard, in whatever process: its task's last seed name is the shard's number."""
+
     generator: Any
     fitted: Any
-    rows: int
+    sizes: tuple[int, ...]
     seed: int
-    name: str
-    shard: int
 
-    def __call__(self) -> pa.Table:
-        rng: np.random.Generator = seeds.stream(self.seed, "generate", self.name, "sample", self.shard)
-        return pa.concat_tables(list(self.generator.sample(self.fitted, self.rows, rng=rng)))
+    def table(self, task: Task) -> pa.Table:
+        rng = seeds.stream(self.seed, *task.seed_path)
+        return pa.concat_tables(list(self.generator.sample(self.fitted, self.sizes[int(task.seed_path[-1])], rng=rng)))
+
+    def __call__(self, task: Task) -> bytes:
+        table, sink = self.table(task), pa.BufferOutputStream()
+        with pa.ipc.new_stream(sink, table.schema) as writer:
+            writer.write_table(table)
+        return sink.getvalue().to_pybytes()
 
 
-def _shards(rows: int) -> list[int]:
+def _sampled(sampler: _Sampler, *, name: str, engine: Engine, workers: int, on_event: OnEvent) -> list[pa.Table]:
+    """All shards in order, from this process or from others; the rows are the same.
+
+    Raises:
+        SterlingError: the first shard's own error, where one could not be made.
+    """
+    tasks = [
+        Task("sterling.api.generate:_Sampler", (), ("generate", name, "sample", i), ())
+        for i in range(len(sampler.sizes))
+    ]
+    if engine == "local" and (workers == 1 or len(tasks) == 1):
+        return [sampler.table(task) for task in tasks]
+    from sterling.run.cluster import RayExecutor
+    from sterling.run.local import LocalExecutor
+
+    executor = RayExecutor(workers) if engine == "ray" else LocalExecutor(workers)
+    done = dict(executor.run(tasks, sampler, on_event=on_event))
+    return [_opened(done[task]) for task in tasks]
+
+
+def _opened(result: bytes | Exception) -> pa.Table:
+    if isinstance(result, Exception):
+        raise result
+    return pa.ipc.open_stream(result).read_all()
+
+
+def _shards(rows: int) -> tuple[int, ...]:
     whole, rest = divmod(rows, SHARD_ROWS)
-    return [SHARD_ROWS] * whole + ([rest] if rest else [])
-
-
-def _in_order(jobs: list[_Job], *, workers: int) -> Iterator[pa.Table]:
-    """Results in the order of the jobs, from this process or from a pool of others."""
-    if workers == 1 or len(jobs) == 1:
-        yield from (job() for job in jobs)
-        return
-    import multiprocessing
-    from concurrent.futures import ProcessPoolExecutor
-
-    with ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("spawn")) as pool:
-        yield from pool.map(_call, jobs)
-
-
-def _call(job: _Job) -> pa.Table:
-    return job()
+    return (SHARD_ROWS,) * whole + ((rest,) if rest else ())

@@ -176,7 +176,7 @@ def _obtain(desk: Desk, candidate: Candidate, train: Dataset, roles: Roles) -> D
     if not (folder / "manifest.json").exists():
         made = sample_from(
             train, generator, name=str(candidate.generator), rows=int(candidate.rows or 0), seed=desk.study.seed,
-            workers=desk.workers, on_event=desk.on_event,
+            engine=desk.engine, workers=desk.workers, on_event=desk.on_event,
         )  # fmt: skip
         write_out(made.batches(), folder, like=replace(made, name=candidate.name))
     return replace(read_set(folder), name=candidate.name)

@@ -87,7 +87,7 @@ def demo(
 def run(
     study: Annotated[Path, typer.Argument(help="study.toml: real data, candidates, learner, policy.")],
     out: Annotated[Path, typer.Option("--out", help="Run folder; run again to resume.")] = Path("out/run"),
-    engine: Annotated[Literal["local", "ray"], typer.Option("--engine", help="Where work runs.")] = "local",
+    engine: Annotated[Literal["local", "ray"], typer.Option("--engine", help="Where generators sample.")] = "local",
     workers: Annotated[int, typer.Option("--workers", min=1, help="Processes.")] = 2,
 ) -> None:
     """The whole loop of a study file, resumable: generate, compare, worth, blend, decide, report."""
