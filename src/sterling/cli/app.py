@@ -74,7 +74,10 @@ def demo(
     fast: Fast = False,
     out: Annotated[Path, typer.Option("--out", help="Folder for the report and the shipped set.")] = Path("out/demo"),
 ) -> None:
-    """Three vendors, 10,000 synthetic rows each: what are they worth? On real census data."""
+    """Three vendors' sets judged on real census rows.
+
+    You hold 6,000 labelled rows; each vendor offers 10,000 synthetic ones. What are they worth?
+    """
     from sterling.api.demo import demo as run_demo
     from sterling.cli.progress import reporter
 
@@ -90,7 +93,10 @@ def run(
     engine: Annotated[Literal["local", "ray"], typer.Option("--engine", help="Where generators sample.")] = "local",
     workers: Annotated[int, typer.Option("--workers", min=1, help="Processes.")] = 2,
 ) -> None:
-    """The whole loop of a study file, resumable: generate, compare, worth, blend, decide, report."""
+    """A whole study from one file; run again to resume.
+
+    Generates, compares, measures worth, blends, decides and writes the report.
+    """
     from sterling.api.run import run_study
     from sterling.cli.progress import reporter
 
@@ -156,7 +162,10 @@ def compare(
     entity: Entity = None,
     time: Time = None,
 ) -> None:
-    """Synthetic against real: gaps, coverage, labels, privacy, utility; one verdict with its reasons."""
+    """Judge a synthetic set against real rows.
+
+    Gaps, coverage, labels, copies, utility: one verdict with its reasons.
+    """
     from sterling.api.compare import compare as judge
     from sterling.cli.progress import reporter
 
@@ -188,7 +197,10 @@ def worth(
     entity: Entity = None,
     time: Time = None,
 ) -> None:
-    """What each synthetic set is worth in real rows, with an interval."""
+    """What synthetic sets are worth in real rows.
+
+    Read off the learning curve of your own rows, with an interval.
+    """
     from sterling.api.worth import worth as measure_worth
     from sterling.api.worth import worth_from_runs
     from sterling.cli.progress import reporter
@@ -228,7 +240,10 @@ def blend(
     entity: Entity = None,
     time: Time = None,
 ) -> None:
-    """The weighted mix that beats real alone, or REAL_ONLY when none does."""
+    """Find the mix that beats real rows alone.
+
+    Or say REAL_ONLY, and mean it, when none does.
+    """
     from sterling.api.blend import blend_sets
     from sterling.cli.progress import reporter
 
@@ -247,7 +262,7 @@ def gate(
     baseline: Annotated[Path | None, typer.Option("--baseline", help="A previous result to compare with.")] = None,
     junit: Annotated[Path | None, typer.Option("--junit", help="Write a JUnit file here.")] = None,
 ) -> None:
-    """Exit 0 when the result may ship, 1 when not, with the reason in a paragraph."""
+    """Exit 0 if a result may ship, 1 if not, and say why."""
     from sterling.api.gate import gate as ask
 
     answer = ask(result, policy=policy, baseline=baseline, junit=junit)
@@ -262,7 +277,10 @@ def ship(
     audience: Annotated[Literal["owner", "recipient"], typer.Option("--audience", help="Who will read it.")] = "owner",
     licence: Annotated[str | None, typer.Option("--licence", help="Licence of the shipped set (SPDX).")] = None,
 ) -> None:
-    """Write the mix as a data set with card, Croissant, PROV, report and evidence."""
+    """Write the mix with its card and its evidence.
+
+    Parquet, manifest, card, Croissant, PROV-JSON, result and report.
+    """
     from sterling.api.ship import ship_run
     from sterling.decide.result import read_result
     from sterling.kernel.finding import Verdict
