@@ -153,6 +153,15 @@ def test_import_sterling_loads_no_numpy_and_has_no_side_effect() -> None:
     assert not {"numpy", "pyarrow", "scipy", "sklearn", "pydantic", "typer"} & loaded_by("import sterling")
 
 
+def test_help_loads_nothing_heavy() -> None:
+    code = (
+        "import sys; sys.argv = ['sterling', '--help']\n"
+        "from sterling.cli import main\n"
+        "try:\n    main()\nexcept SystemExit:\n    pass"
+    )
+    assert not {"numpy", "pyarrow", "scipy", "sklearn", "pydantic", "jinja2"} & loaded_by(code)
+
+
 def test_no_registry_host_is_named_in_any_file() -> None:
     root = SRC.parent.parent
     tracked = subprocess.run(["git", "ls-files", "-co", "--exclude-standard"], cwd=root, capture_output=True, text=True)
