@@ -58,6 +58,9 @@ def show_result(result: Result) -> None:
         _show_candidates(out, result, shown)
     elif shown:
         out.print(finding_table(shown))
+        for finding in shown:
+            if finding.status is Status.WARN and finding.reason:  # failures are told by their rules below
+                out.print(Padding(Text(f"{finding.name}: {finding.reason}"), (1, 0, 0, 2)))
     _show_rules(out, result)
     _show_unmeasured(out, result)
     for note in result.notes:
