@@ -105,12 +105,12 @@ def judge(
         learner=learner or registry.build("learners", "boosted_trees", {}),
         runs=3 if effort == "fast" else 5,
     )
-    whole, apart = stack([arena.train_view, arena.benchmark_view]), registry.names("measures")
+    whole, every = stack([arena.train_view, arena.benchmark_view]), registry.names("measures")
     # Copies are looked for among all real rows. A split by time leaves the train part without the latest rows, so
     # there gaps are measured against all of them too.
-    against_all = [n for n in apart if n == "copies" or (arena.split_by_time and not _trains(n))]
+    against_all = [n for n in every if n == "copies" or (arena.split_by_time and not _trains(n))]
     findings: list[Finding] = []
-    for names, real in ((against_all, whole), ([n for n in apart if n not in against_all], arena.train_view)):
+    for names, real in ((against_all, whole), ([n for n in every if n not in against_all], arena.train_view)):
         findings += run_panel(
             {name: registry.resolve("measures", name) for name in names},
             real,
@@ -118,7 +118,7 @@ def judge(
             holdout=None if real is whole else arena.benchmark_view,
             holdout_clean=arena.clean[index],
             seed=seed,
-            terms=replace(terms, alpha=terms.alpha * len(names) / len(apart)),
+            terms=replace(terms, alpha=terms.alpha * len(names) / len(every)),
             bounds=policy.bounds,
             candidate=arena.candidates[index].name,
             on_event=on_event,
@@ -128,7 +128,8 @@ def judge(
     findings += judge_slices(
         arena, index, asked, whole, failed=failed, policy=policy, seed=seed, terms=terms, on_event=on_event
     )
-    return tuple(sorted(findings, key=lambda f: apart.index(f.measure)))
+    place = {name: i for i, name in enumerate(every)}
+    return tuple(sorted(findings, key=lambda f: place.get(f.measure, len(place))))
 
 
 def _trains(name: str) -> bool:
