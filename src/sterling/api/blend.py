@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
-from sterling.api.compare import Stakes, conclude, silent
+from sterling.api.compare import Stakes, conclude
 from sterling.api.inputs import Arena, Roles, known_origin, prepare
 from sterling.api.worth import as_list, build_learner, exchange
 from sterling.kernel.dataset import Dataset, Lineage, Origin
 from sterling.kernel.estimate import Estimate
 from sterling.kernel.finding import Finding, Json
-from sterling.kernel.protocols import Effort, Generator, Learner, OnEvent
+from sterling.kernel.protocols import Effort, Generator, Learner, OnEvent, silent
 
 if TYPE_CHECKING:
     import numpy as np
@@ -99,7 +99,7 @@ def mixture(
         arena: the sets.
         rates: findings of `worth`: centres of the weights that are tried.
         learner: the model the data is for.
-        policy: sets the factor of standard errors and the minority rows.
+        policy: its stakes set the factor of standard errors.
         seed: same seed, same mix.
         effort: "fast" trains less.
         generators: generators of ours by candidate name: refitted inside each fold.

@@ -52,7 +52,7 @@ def check(
     Raises:
         InputError: for input that is unreadable or empty.
     """
-    from sterling.api.generate import check_out
+    from sterling.api.generate import check_out, write_out
     from sterling.decide.policy import load_policy
 
     if out is not None:
@@ -70,8 +70,6 @@ def check(
         findings.append(_finding(name, marks, judged, seed=seed))
     kept = table.filter(keep)
     if out is not None:
-        from sterling.api.generate import write_out
-
         write_out([kept], out, like=judged)
     return _result(judged, reference, tuple(findings), policy=load_policy(policy), seed=seed, kept=kept.num_rows)
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from sterling.api.inputs import Arena, Roles, known_origin, minority_rows, prepare
 from sterling.kernel import registry
 from sterling.kernel.finding import Finding, Status
-from sterling.kernel.protocols import Effort, Learner, OnEvent, Terms, mark_of
+from sterling.kernel.protocols import Effort, Learner, OnEvent, Terms, mark_of, silent
 from sterling.kernel.schema import Role
 from sterling.kernel.view import Need, stack
 
@@ -21,10 +21,6 @@ if TYPE_CHECKING:
     from sterling.decide.rules import Facts
 
 Stakes = Literal["low", "consequential"]
-
-
-def silent(event: str, facts: Any) -> None:
-    """The default listener: hears everything, says nothing."""
 
 
 def compare(

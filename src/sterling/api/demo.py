@@ -12,10 +12,9 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from sterling.api.compare import silent
 from sterling.kernel import registry, seeds
 from sterling.kernel.dataset import Origin
-from sterling.kernel.protocols import Effort, OnEvent
+from sterling.kernel.protocols import Effort, OnEvent, silent
 
 if TYPE_CHECKING:
     from sterling.decide.result import Result

@@ -9,13 +9,12 @@ from typing import Any, Literal
 
 import pyarrow as pa
 
-from sterling.api.compare import silent
 from sterling.api.inputs import Roles, declare, load
 from sterling.api.settings import from_mapping, from_pairs
 from sterling.kernel import seeds
 from sterling.kernel.dataset import Dataset, Lineage, Origin
 from sterling.kernel.errors import InputError
-from sterling.kernel.protocols import Generator, OnEvent
+from sterling.kernel.protocols import Generator, OnEvent, silent
 from sterling.kernel.task import Task
 
 Engine = Literal["local", "ray"]

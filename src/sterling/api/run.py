@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
-from sterling.api.compare import conclude, judge, silent
+from sterling.api.compare import conclude, judge
 from sterling.api.inputs import Arena, Roles, declare, load, prepare
 from sterling.api.settings import from_mapping
 from sterling.api.worth import exchange
@@ -18,7 +18,7 @@ from sterling.decide.result import Result, parse_result, write_result
 from sterling.kernel.dataset import Dataset, Origin
 from sterling.kernel.errors import InputError
 from sterling.kernel.finding import Finding, Json, Verdict
-from sterling.kernel.protocols import Generator, Learner, OnEvent
+from sterling.kernel.protocols import Generator, Learner, OnEvent, silent
 from sterling.kernel.task import Task
 from sterling.run.cache import FileCache
 from sterling.run.ledger import JsonlLedger

@@ -7,11 +7,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sterling.api.compare import Stakes, conclude, silent
+from sterling.api.compare import Stakes, conclude
 from sterling.api.inputs import Arena, Roles, known_origin, prepare
 from sterling.api.settings import from_mapping, from_pairs
 from sterling.kernel.errors import InputError
-from sterling.kernel.protocols import Effort, Learner, OnEvent
+from sterling.kernel.protocols import Effort, Learner, OnEvent, silent
 
 if TYPE_CHECKING:
     from sterling.blend.exchange import Worth

@@ -19,7 +19,6 @@ from sterling.blend.training import (
     labelled,
     measure_curve,
     nested_order,
-    silent,
     target_of,
     train_arm,
 )
@@ -27,7 +26,7 @@ from sterling.kernel.dataset import FittedOn
 from sterling.kernel.errors import SterlingError
 from sterling.kernel.estimate import Estimate, Unmeasured
 from sterling.kernel.finding import Finding, Json, Status
-from sterling.kernel.protocols import Effort, Learner, OnEvent
+from sterling.kernel.protocols import Effort, Learner, OnEvent, silent
 from sterling.kernel.seeds import stream
 from sterling.kernel.view import Column, View
 from sterling.stats.scores import unscorable

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from sterling.blend.folds import deal
-from sterling.blend.training import judge, labelled, silent, target_of
+from sterling.blend.training import judge, labelled, target_of
 from sterling.blend.trials import NO_EFFECT, STEPS_DOWN, Candidate, Search, Stakes, Trial, fit_mix, prepare, try_all
 from sterling.kernel.errors import InputError
 from sterling.kernel.estimate import Estimate, Measured, Unmeasured
 from sterling.kernel.finding import Finding, Json, Status
-from sterling.kernel.protocols import Effort, Learner, OnEvent
+from sterling.kernel.protocols import Effort, Learner, OnEvent, silent
 from sterling.kernel.seeds import stream
 from sterling.kernel.view import View
 from sterling.stats.scores import bootstrap_scores, metric_name, score_of, scoring_arrays, unscorable

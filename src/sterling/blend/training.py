@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +11,7 @@ import numpy as np
 from sterling.blend.equivalent import Arm
 from sterling.kernel.errors import InputError, TaskFailed
 from sterling.kernel.finding import Json
-from sterling.kernel.protocols import Effort, Learner, OnEvent, PredictingLearner, ScoringLearner
+from sterling.kernel.protocols import Effort, Learner, OnEvent, PredictingLearner, ScoringLearner, silent
 from sterling.kernel.schema import Kind
 from sterling.kernel.seeds import stream
 from sterling.kernel.view import Column, View
@@ -60,10 +60,6 @@ class Cost:
     def as_json(self) -> dict[str, Json]:
         """The facts of the event "cost"."""
         return {"trainings": self.trainings, "rows": self.rows, "most_seconds": self.most_seconds}
-
-
-def silent(event: str, facts: Mapping[str, Json]) -> None:
-    """Take no notice of an event."""
 
 
 def target_of(view: View, what: str) -> Column:

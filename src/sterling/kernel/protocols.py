@@ -223,6 +223,10 @@ class ShardJob(Protocol):
 OnEvent = Callable[[str, Mapping[str, Json]], None]
 
 
+def silent(_event: str, _facts: Mapping[str, Json], /) -> None:
+    """The default listener: hears everything, says nothing."""
+
+
 class Executor(Protocol):
     """Runs tasks somewhere and hands results back as they finish."""
 

@@ -23,7 +23,7 @@ from sterling.kernel import seeds
 from sterling.kernel.dataset import Dataset, Lineage, Origin
 from sterling.kernel.errors import InputError, TaskFailed
 from sterling.kernel.finding import Json
-from sterling.kernel.protocols import Executor, OnEvent, ShardJob
+from sterling.kernel.protocols import Executor, OnEvent, ShardJob, silent
 from sterling.kernel.schema import Schema
 from sterling.kernel.task import Task
 from sterling.modalities.tabular import content_hashes, fingerprint, normalise
@@ -40,10 +40,6 @@ from sterling.sources.store import StoreSource, commit, intact, place, read_set,
 
 WORK = ".work"
 SHOWN_FAILURES = 3
-
-
-def silent(_event: str, _facts: Mapping[str, Json], /) -> None:
-    """An `on_event` that listens to nothing."""
 
 
 def map_shards(
