@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 
 from sterling.kernel.errors import InputError, UnknownName, UnrelatedInput
 from sterling.kernel.schema import Field, Kind, Role, Schema
+from sterling.kernel.view import Need, stack
 from sterling.modalities.tabular import (
     Override,
     Tabular,
@@ -413,3 +414,22 @@ def test_round_trip_is_exact(numbers: list[int | None], words: list[str | None])
     back = to_storage(dataset.table(), dataset.schema)
     assert back.equals(table)
     assert from_table(back, schema=dataset.schema).fingerprint == dataset.fingerprint
+
+
+def test_free_text_is_offered_as_words_in_one_vocabulary() -> None:
+    notes = ["Ran to the shop, then home again.", None, "नमस्ते दुनिया and good night to all of you", "!?"] * 300
+    unique = [None if t is None else f"{t} {i}" for i, t in enumerate(notes)]
+    one, two = (from_table(pa.table({"x": list(range(1200)), "note": texts})) for texts in (unique, unique[::-1]))
+    a, b = Tabular().views([one, two])
+    assert a.sequences is not None
+    assert b.sequences is not None
+    (words,), (others,) = a.sequences, b.sequences
+    assert np.diff(words.starts)[:4].tolist() == [8, 0, 10, 1]  # Devanagari vowel signs stay inside their words
+    assert np.array_equal(words.take(np.arange(1200)[::-1]).tokens, others.tokens)
+    kept = a.take(np.array([2, 0]))
+    assert kept.sequences is not None
+    assert np.diff(kept.sequences[0].starts).tolist() == [10, 8]
+    both = stack([a, kept])
+    assert both.sequences is not None
+    assert both.sequences[0].tokens.size == words.tokens.size + 18
+    assert Need.SEQUENCE in a.offers

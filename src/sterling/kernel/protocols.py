@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 Effort = Literal["fast", "full"]
 Score = Literal["auc", "r2"]
+Family = Literal["gap", "coverage", "labels", "bias", "privacy", "utility", "diversity"]
 
 
 class Generator(Protocol):
@@ -156,19 +157,23 @@ class Measure(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Mark:
-    """What the runner must know of a measure before calling it."""
+    """What the runner must know of a measure before calling it; fields as `measure` takes them."""
 
     needs: frozenset[Need]
     title: str
     better: Better
     floor: bool
+    family: Family
+    weight: float
 
 
 F = TypeVar("F", bound=Callable[..., tuple[Finding, ...]])
 MARK = "__sterling_mark__"
 
 
-def measure(*needs: Need, title: str, better: Better, floor: bool = True) -> Callable[[F], F]:
+def measure(
+    *needs: Need, title: str, better: Better, floor: bool = True, family: Family = "gap", weight: float = 1.0
+) -> Callable[[F], F]:
     """Mark a function as a measure: what it needs, its title in reports, which way is better.
 
     Args:
@@ -178,10 +183,13 @@ def measure(*needs: Need, title: str, better: Better, floor: bool = True) -> Cal
         better: "lower", "higher" or "target".
         floor: whether "real against real" makes sense for it; False for measures that carry their
             own control.
+        family: what it judges; reports show one family together.
+        weight: its share of the panel's false-alarm budget beside the others' shares; 0 for a measure
+            that describes and never fails.
     """
 
     def mark(function: F) -> F:
-        setattr(function, MARK, Mark(frozenset(needs), title, better, floor))
+        setattr(function, MARK, Mark(frozenset(needs), title, better, floor, family, weight))
         return function
 
     return mark

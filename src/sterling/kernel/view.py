@@ -26,7 +26,9 @@ class Need(StrEnum):
 
     COLUMNS = "columns"
     EMBEDDING = "embedding"
+    RECORDS = "records"  # columns or an embedding: anything by which two records can be compared
     HASHES = "hashes"
+    SEQUENCE = "sequence"
     TARGET = "target"
     GROUPS = "groups"
     TIME = "time"
@@ -67,6 +69,31 @@ class Column:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class TokenColumn:
+    """What records say in words (or phones, or moves): n sequences of tokens, one under another.
+
+    Args:
+        name: the field's name.
+        tokens: [t] int64 codes in a vocabulary shared by all the sets encoded together.
+        starts: [n + 1] record i is `tokens[starts[i] : starts[i + 1]]`; a missing cell is empty.
+    """
+
+    name: str
+    tokens: Ints
+    starts: Ints
+
+    def take(self, index: AnyArray) -> TokenColumn:
+        """The records at these positions, in that order."""
+        import numpy as np
+
+        lengths = np.diff(self.starts)[index]
+        starts = np.concatenate([[0], np.cumsum(lengths)])
+        # Each token's place in the old array: its record's old start plus its place within the record.
+        places = np.arange(starts[-1]) + np.repeat(self.starts[:-1][index] - starts[:-1], lengths)
+        return TokenColumn(self.name, self.tokens[places], starts)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class View:
     """n records as arrays; what the modality does not offer is None.
 
@@ -76,6 +103,7 @@ class View:
         columns: the comparable columns: features, target, groups, time; never keys.
         embedding: [n, d] float64, one row per record.
         hashes: [n] one 64-bit hash per record: equal records have equal hashes in every set.
+        sequences: fields that are sequences of tokens, such as free text.
     """
 
     n: int
@@ -83,6 +111,7 @@ class View:
     columns: tuple[Column, ...] | None = None
     embedding: Floats | None = None
     hashes: Hashes | None = None
+    sequences: tuple[TokenColumn, ...] | None = None
 
     def column(self, name: str) -> Column:
         """The column of that name.
@@ -115,7 +144,9 @@ class View:
         has = {
             Need.COLUMNS: bool(self.columns),
             Need.EMBEDDING: self.embedding is not None,
+            Need.RECORDS: bool(self.columns) or self.embedding is not None,
             Need.HASHES: self.hashes is not None,
+            Need.SEQUENCE: bool(self.sequences),
             Need.TARGET: self.target is not None,
             Need.GROUPS: bool(self.with_role(Role.GROUP)),
             Need.TIME: bool(self.with_role(Role.TIME)),
@@ -133,6 +164,7 @@ class View:
             columns=None if self.columns is None else tuple(replace(c, values=c.values[index]) for c in self.columns),
             embedding=None if self.embedding is None else self.embedding[index],
             hashes=None if self.hashes is None else self.hashes[index],
+            sequences=None if self.sequences is None else tuple(t.take(index) for t in self.sequences),
         )
 
 
@@ -150,7 +182,17 @@ def stack(views: Iterable[View]) -> View:
         and tuple(replace(c, values=np.concatenate(values)) for c, values in zip(first.columns, joined, strict=True)),
         embedding=_joined([v.embedding for v in parts]),
         hashes=_joined([v.hashes for v in parts]),
+        sequences=first.sequences
+        and tuple(_end_to_end([v.sequences[i] for v in parts if v.sequences]) for i in range(len(first.sequences))),
     )
+
+
+def _end_to_end(parts: list[TokenColumn]) -> TokenColumn:
+    import numpy as np
+
+    lengths = np.concatenate([np.diff(p.starts) for p in parts])
+    tokens = np.concatenate([p.tokens for p in parts])
+    return TokenColumn(parts[0].name, tokens, np.concatenate([[0], np.cumsum(lengths)]))
 
 
 def _joined(arrays: list[Any]) -> Any:

@@ -71,9 +71,9 @@ def run_panel(
     """Take all measures of one candidate.
 
     Every measure gets a stream of its own, named by seed, candidate and measure: leaving one out, or
-    changing the order, changes no other. `terms.alpha` is shared evenly by all measures named, whether
-    or not they can be taken, so that data cannot move the level. A measure that fails is recorded as
-    unmeasured, and the others go on.
+    changing the order, changes no other. `terms.alpha` is shared by weight among the measures whose needs
+    are met: needs hang on what was declared, never on values, so that data cannot move the level. A measure
+    that fails is recorded as unmeasured, and the others go on.
 
     Args:
         measures: by public name.
@@ -92,16 +92,24 @@ def run_panel(
         for measures marked so, the noise floor: the same measure on two disjoint halves of the real
         rows at n' = min(n // 2, m).
     """
-    shared = replace(terms, alpha=terms.alpha / max(1, len(measures)))
-    panel = _Panel(real, synthetic, holdout, holdout_clean, seed, shared, bounds, candidate)
+    panel = _Panel(real, synthetic, holdout, holdout_clean, seed, terms, bounds, candidate)
+    shares = _shares(panel, measures)
     found: list[Finding] = []
     for name, measure in measures.items():
         with one_thread():
-            findings = _taken(panel, name, measure)
+            findings = _taken(replace(panel, terms=replace(terms, alpha=shares[name])), name, measure)
         found += findings
         on_event("measured", {"measure": name, "candidate": candidate, "status": findings[0].status.value})
     prints = tuple(v.fingerprint for v in (real, synthetic, holdout) if v is not None)
     return tuple(replace(f, candidate=candidate, fingerprints=prints) for f in found)
+
+
+def _shares(panel: _Panel, measures: Mapping[str, Measure]) -> dict[str, float]:
+    """What each measure may spend of the false-alarm budget; one of no weight is told a hundredth and never fails."""
+    marks = {name: mark_of(measure) for name, measure in measures.items()}
+    applies = {name: mark.weight for name, mark in marks.items() if _unmet(panel, mark) is None}
+    total = sum(applies.values()) or 1.0
+    return {name: panel.terms.alpha * (applies.get(name) or 0.01) / total for name in measures}
 
 
 def _taken(panel: _Panel, name: str, measure: Measure) -> tuple[Finding, ...]:

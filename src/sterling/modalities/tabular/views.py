@@ -19,6 +19,7 @@ from sterling.modalities.tabular.hashing import row_hashes
 from sterling.modalities.tabular.infer import PROVENANCE
 from sterling.modalities.tabular.memory import plain_table
 from sterling.modalities.tabular.roles import shared_columns
+from sterling.modalities.tabular.words import token_columns
 
 if TYPE_CHECKING:
     from sterling.kernel.view import AnyArray, Floats
@@ -39,8 +40,9 @@ class Tabular:
         The first set rules: its kinds, roles and units hold for all, and cells of other sets that do not
         fit them are missing. Only columns that every set has enter; keys and entities do not. Categories
         are codes into the first set's levels, then those that only other sets have. A text column enters
-        as its length in characters, as "name (length)", and in full in the hashes. An infinite number
-        is set one range beyond the finite ones of all sets, so that it stays apart and nothing overflows.
+        as its length in characters, as "name (length)", as a sequence of words, and in full in the hashes.
+        An infinite number is set one range beyond the finite ones of all sets, so that it stays apart and
+        nothing overflows.
 
         Raises:
             UnrelatedInput: if the sets share no column that can be compared.
@@ -50,12 +52,14 @@ class Tabular:
         cells = [[canonical(t.column(f.name), f) for f in fields] for t in tables]
         encoded = [_encode(f, [row[i] for row in cells]) for i, f in enumerate(fields)]
         names = [f.name for f in fields]
+        spoken = [token_columns(f.name, [row[i] for row in cells]) for i, f in enumerate(fields) if f.kind is Kind.TEXT]
         return tuple(
             View(
                 n=one.rows,
                 fingerprint=one.fingerprint,
                 columns=tuple(columns[i] for columns in encoded),
                 hashes=row_hashes(pa.table(cells[i], names=names)),
+                sequences=tuple(words[i] for words in spoken) or None,
             )
             for i, one in enumerate(sets)
         )
