@@ -21,7 +21,7 @@ def write(folder: Path, text: str) -> Path:
 @pytest.mark.parametrize("name", presets())
 def test_every_preset_loads_is_versioned_and_pickles(name: str) -> None:
     policy = load_policy(name)
-    assert policy.label == f"{name} 1"
+    assert policy.label == f"{name} 2"
     assert policy.about
     assert policy.alpha == 0.02
     assert pickle.loads(pickle.dumps(policy)) == policy

@@ -68,7 +68,7 @@ def test_other_peoples_real_rows_ship() -> None:
     decision = judge(fitted_on={"v": "unknown"})
     assert decision.verdict is Verdict.SHIP
     assert outcomes(decision) == {"D4 SUBSTITUTE_OK", "D7 UPPER_BOUND"}
-    assert decision.policy == "default 1"
+    assert decision.policy == "default 2"
     without_target = tuple(f for f in clean() if f.measure not in ("utility", "transfer_drop"))
     assert judge(without_target, minority_train=None, minority_benchmark=None).verdict is Verdict.SHIP
 
@@ -133,7 +133,8 @@ def test_d2_a_missing_slice() -> None:
 
 def test_d3_labels() -> None:
     bad = found("label_loss", 0.3, Status.FAIL)
-    spread = judge((*clean(), bad))
+    assert the(judge((*clean(), bad)), "RELABEL").verdict is Verdict.FIX
+    spread = judge((*clean(), bad), policy=replace(load_policy(), labels_random="tolerate"))
     assert (the(spread, "TOLERATE").verdict, spread.verdict) == (None, Verdict.SHIP)
     in_slice = judge((*clean(), bad, found("label_loss", 0.6, Status.FAIL, slice="color=D")))
     assert (in_slice.verdict, the(in_slice, "RELABEL_SLICE").rule) == (Verdict.FIX, "D3")
@@ -259,14 +260,63 @@ def test_d7_self_fitted_and_unknown_generators() -> None:
     assert not any(r.rule == "D7" for r in judge(fitted_on={"v": "other"}).rules)
 
 
-@pytest.mark.parametrize("measure", ["copies", "nearest_record"])
-def test_copies_block_under_privacy_and_are_to_be_fixed_elsewhere(measure: str) -> None:
-    copied = but(found(measure, 0.05, Status.FAIL))
-    assert judge(copied).verdict is Verdict.FIX
-    assert the(judge(copied), "COPIES_FOUND").because == (measure,)
-    private = but(found("nearest_record", 0.5, Status.PASS), found(measure, 0.05, Status.FAIL))
-    assert judge(private[-9:], policy=load_policy("privacy")).verdict is Verdict.BLOCK
-    assert judge(but(found("nearest_record", 0.5, Status.PASS)), policy=load_policy("privacy")).verdict is Verdict.SHIP
+PRIVATE = ("nearest_record", "membership_inference", "singling_out", "linkability", "attribute_inference")
+
+
+@pytest.mark.parametrize("measure", ["copies", *PRIVATE])
+def test_d9_copies_and_attacks_block_under_privacy_and_are_to_be_fixed_elsewhere(measure: str) -> None:
+    caught = but(found(measure, 0.05, Status.FAIL))
+    assert judge(caught).verdict is Verdict.FIX
+    outcome = "COPIES_FOUND" if measure in ("copies", "nearest_record") else "ATTACK_SUCCEEDS"
+    assert the(judge(caught), outcome).because == (measure,)
+    tried = [found(m, 0.0, Status.PASS) for m in PRIVATE]
+    private = but(*(f for f in tried if f.measure != measure), found(measure, 0.05, Status.FAIL))
+    assert judge(private, policy=load_policy("privacy")).verdict is Verdict.BLOCK
+
+
+def test_d9_a_set_may_be_shared_when_every_attack_was_tried_and_failed() -> None:
+    policy, tried = load_policy("privacy"), [found(m, 0.0, Status.PASS) for m in PRIVATE]
+    shared = judge(but(*tried), policy=policy)
+    assert (shared.verdict, the(shared, "SHARE").rule) == (Verdict.SHIP, "D9")
+    open_one = found(PRIVATE[1], 0.05, Status.UNDECIDED)
+    assert judge(but(*tried[:1], *tried[2:], open_one), policy=policy).verdict is Verdict.INSUFFICIENT
+    assert judge(but(*tried[1:]), policy=policy).verdict is Verdict.INSUFFICIENT
+    assert "D9 SHARE" not in outcomes(judge(but(*tried)))
+
+
+def test_d11_a_group_that_is_treated_otherwise() -> None:
+    rarer = found("representation", 0.5, Status.FAIL, slice="sex=F", reason="Women are half as frequent.")
+    other = found("outcome_gap", -0.1, Status.FAIL, slice="sex=F")
+    mend = judge((*clean(), rarer, other))
+    assert mend.verdict is Verdict.FIX
+    assert the(mend, "REBALANCE").because == (rarer.name, other.name)
+    assert "Women are half as frequent." in the(mend, "REBALANCE").reason
+    blocked = judge((*clean(), rarer), policy=load_policy("consequential"), n_benchmark=2000)
+    assert (blocked.verdict, the(blocked, "BLOCK").rule) == (Verdict.BLOCK, "D11")
+
+
+def test_the_cause_is_named_before_what_follows_from_it() -> None:
+    auc = found("two_sample_auc", 0.9, Status.FAIL)
+    torn = found("correlation_gap", 0.3, Status.FAIL, slice="column=hours")
+    empty = found("slice_coverage", 0.1, Status.FAIL, slice="age=17-20&hours=40", better="higher")
+    labels = found("label_loss", 0.1, Status.FAIL)
+    decision = judge((*clean(), auc, empty, labels, torn), target="label")
+    assert decision.rules[0].because[0] == "correlation_gap:column=hours"
+    assert the(decision, "RELABEL").reason.startswith("Probably follows")
+    assert the(decision, "FIX_GENERATOR").reason.startswith("Probably follows")
+    alone = judge((*clean(), auc, labels), target="label")
+    assert alone.rules[0].because[0] == "label_loss"
+    with_target = found("correlation_gap", 0.3, Status.FAIL, slice="column=label")
+    assert judge((*clean(), with_target, labels), target="label").rules[0].because[0] == "label_loss"
+    moved = found("marginal_gap", 0.3, Status.FAIL, slice="column=age")
+    young = found("slice_coverage", 0.0, Status.FAIL, slice="age=17-20", better="higher")
+    assert judge((*clean(), young, moved)).rules[0].because[0] == moved.name
+    level = found("slice_coverage", 0.0, Status.FAIL, slice="race=Black", better="higher")
+    race = found("marginal_gap", 0.1, Status.FAIL, slice="column=race")
+    assert judge((*clean(), race, level)).rules[0].because[0] == level.name
+    copied = found("copies", 0.1, Status.FAIL)
+    near = found("nearest_record", 0.9, Status.FAIL)
+    assert judge((*clean(), near, auc, copied)).rules[0].because[0] == "copies"
 
 
 def test_d15_no_real_rows() -> None:
@@ -370,6 +420,7 @@ def test_every_rule_in_the_book_is_spoken_by_some_test_and_reasons_are_sentences
         judge((worth(9, 4, 20),), kind="worth", prices={"real_row": 1.0, "synthetic_row": 1.0}),
         judge((), waived("D2", until="2020-01-01"), fitted_on={"v": "real"}),
         judge((), kind="check", n_train=0, n_benchmark=0),
+        judge((*clean(), found("representation", 0.1, Status.FAIL))),
         blend(mix(-0.01, 0.02)),
     ]
     spoken = list(itertools.chain.from_iterable(c.rules for c in cases))

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import datetime
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from sterling.api.inputs import Arena, Roles, known_origin, minority_rows, prepare
 from sterling.kernel import registry
 from sterling.kernel.finding import Finding, Status
-from sterling.kernel.protocols import Effort, Learner, OnEvent, Terms, mark_of, silent
+from sterling.kernel.protocols import Effort, Learner, Mark, OnEvent, Terms, mark_of, silent
 from sterling.kernel.schema import Role
 from sterling.kernel.view import Need, stack
 
@@ -101,36 +100,42 @@ def judge(
         learner=learner or registry.build("learners", "boosted_trees", {}),
         runs=3 if effort == "fast" else 5,
     )
-    whole, every = stack([arena.train_view, arena.benchmark_view]), registry.names("measures")
-    # Copies are looked for among all real rows. A split by time leaves the train part without the latest rows, so
-    # there gaps are measured against all of them too.
-    against_all = [n for n in every if n == "copies" or (arena.split_by_time and not _trains(n))]
-    findings: list[Finding] = []
-    for names, real in ((against_all, whole), ([n for n in every if n not in against_all], arena.train_view)):
-        findings += run_panel(
-            {name: registry.resolve("measures", name) for name in names},
-            real,
+    whole = stack([arena.train_view, arena.benchmark_view])
+    measures = {name: registry.resolve("measures", name) for name in registry.names("measures")}
+    findings = list(
+        run_panel(
+            measures,
+            arena.train_view,
             arena.views[index],
-            holdout=None if real is whole else arena.benchmark_view,
+            holdout=arena.benchmark_view,
             holdout_clean=arena.clean[index],
             seed=seed,
-            terms=replace(terms, alpha=terms.alpha * len(names) / len(every)),
+            terms=terms,
             bounds=policy.bounds,
             candidate=arena.candidates[index].name,
             on_event=on_event,
+            elsewhere={name: whole for name, m in measures.items() if _against_all(mark_of(m), arena)},
         )
+    )
     asked = (*slices, *(c.name for c in whole.with_role(Role.GROUP)))
     failed = {f.measure for f in findings if f.status is Status.FAIL}
     findings += judge_slices(
         arena, index, asked, whole, failed=failed, policy=policy, seed=seed, terms=terms, on_event=on_event
     )
-    place = {name: i for i, name in enumerate(every)}
+    place = {name: i for i, name in enumerate(measures)}
     return tuple(sorted(findings, key=lambda f: place.get(f.measure, len(place))))
 
 
-def _trains(name: str) -> bool:
-    """Whether a measure needs the benchmark, so that the train part must stay apart from it."""
-    return bool(mark_of(registry.resolve("measures", name)).needs & {Need.BENCHMARK, Need.HOLDOUT})
+def _against_all(mark: Mark, arena: Arena) -> bool:
+    """Whether a measure holds the candidate against all real rows, not the train part alone.
+
+    Where Sterling split the rows itself, both parts are the same population and all of them show it best; a
+    split by time leaves the train part without the latest rows. Measures that train a model, ask for the time,
+    need rows no generator saw, or carry a control group keep the two parts apart.
+    """
+    if arena.holdout_given or mark.needs & {Need.BENCHMARK, Need.HOLDOUT, Need.LEARNER, Need.TIME}:
+        return False
+    return mark.family != "privacy" or not any(arena.clean)
 
 
 def facts_of(
@@ -158,6 +163,7 @@ def facts_of(
         candidate_rows={c.name: c.rows for c in arena.candidates},
         chosen=chosen,
         has_target=arena.train_view.target is not None,
+        target=arena.train_view.target.name if arena.train_view.target is not None else None,
     )
 
 

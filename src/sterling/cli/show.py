@@ -37,6 +37,16 @@ SIGN = {
     Status.NOT_APPLICABLE: ("n/a", "dim"),
 }
 MOST_SLICES = 8
+FAMILIES = {
+    "gap": "distributions and dependence",
+    "coverage": "coverage",
+    "labels": "labels",
+    "bias": "groups",
+    "privacy": "privacy",
+    "utility": "use",
+    "diversity": "diversity",
+    "": "",
+}
 
 
 def console() -> Console:
@@ -61,6 +71,7 @@ def show_result(result: Result) -> None:
         for finding in shown:
             if finding.status is Status.WARN and finding.reason:  # failures are told by their rules below
                 out.print(Padding(Text(f"{finding.name}: {finding.reason}"), (1, 0, 0, 2)))
+        _show_open(out, shown)
     _show_rules(out, result)
     _show_unmeasured(out, result)
     for note in result.notes:
@@ -98,11 +109,15 @@ def finding_table(findings: list[Finding], *, most_slices: int = MOST_SLICES) ->
     )
     for name, justify in layout:
         table.add_column(name, justify=justify, no_wrap=name != "finding", overflow="fold")
-    slices, before = 0, ""
-    for finding in findings:
+    slices, before, family = 0, "", ""
+    several = len({_family(f) for f in findings} - {""}) > 1
+    for finding in sorted(findings, key=lambda f: list(FAMILIES).index(_family(f))):
         slices += finding.slice is not None
         if finding.slice is not None and slices > most_slices:
             continue
+        if several and _family(finding) != family:
+            family = _family(finding)
+            table.add_row("", Text(FAMILIES[family], style="dim italic"), "", "", "")
         sign, style = SIGN[finding.status]
         below = f"  {finding.slice}" if finding.measure == before else f"{finding.measure}: {finding.slice}"
         table.add_row(Text(sign, style=style), Text(below if finding.slice else finding.measure), *_numbers(finding))
@@ -110,6 +125,25 @@ def finding_table(findings: list[Finding], *, most_slices: int = MOST_SLICES) ->
     if slices > most_slices:
         table.add_row("", f"  ... {slices - most_slices} more slices: --json", "", "", "")
     return table
+
+
+def _family(finding: Finding) -> str:
+    """What a finding's measure judges; findings of other rooms have none."""
+    try:
+        return mark_of(registry.resolve("measures", finding.measure)).family
+    except UnknownName:
+        return ""
+
+
+def _show_open(out: Console, findings: list[Finding]) -> None:
+    """What it would take to decide what is open: the nearest to decided first."""
+    needs = {f.name: f.evidence.get("times_the_rows_would_decide") for f in findings if f.status is Status.UNDECIDED}
+    known = sorted((float(t), name) for name, t in needs.items() if isinstance(t, (int, float)))
+    if not known:
+        return
+    told = ", ".join(f"{name} {times:,.0f}x" if times >= 10 else f"{name} {times:.1f}x" for times, name in known[:4])
+    more = f" and {len(known) - 4} more" if len(known) > 4 else ""
+    out.print(Padding(Text(f"open; so many times the rows would decide: {told}{more}", style="dim"), (1, 0, 0, 2)))
 
 
 def _numbers(finding: Finding) -> tuple[str, str, str]:
@@ -146,11 +180,17 @@ def _show_rules(out: Console, result: Result) -> None:
 
 
 def _show_unmeasured(out: Console, result: Result) -> None:
-    missing = [f for f in result.findings if f.status is Status.UNMEASURED and not isinstance(f.result, Estimate)]
-    if missing:
-        for finding in missing:
-            reason = "" if isinstance(finding.result, Estimate) else finding.result.reason
-            out.print(Padding(Text(f"unmeasured: {finding.name}: {reason}", style="dim"), (0, 0, 0, 2)))
+    """What nobody could measure, by reason; and what does not apply, in one line."""
+    reasons: dict[str, list[str]] = {}
+    for finding in result.findings:
+        if finding.status is Status.UNMEASURED and not isinstance(finding.result, Estimate):
+            reasons.setdefault(finding.result.reason, []).append(finding.name)
+    for reason, found in reasons.items():
+        line = f"unmeasured: {', '.join(dict.fromkeys(found))}: {reason}"
+        out.print(Padding(Text(line, style="dim"), (0, 0, 0, 2)))
+    silent = dict.fromkeys(f.measure for f in result.findings if f.status is Status.NOT_APPLICABLE)
+    if silent:
+        out.print(Padding(Text(f"not applicable (nothing declared): {', '.join(silent)}", style="dim"), (0, 0, 0, 2)))
 
 
 def show_rooms() -> None:
@@ -159,7 +199,7 @@ def show_rooms() -> None:
     for room in registry.ROOMS:
         found = registry.names(room)
         out.print(Text.assemble((f"{room:<12}", "bold"), ", ".join(found) or "none yet"))
-    out.print(Text.assemble((f"{'rules':<12}", "bold"), "D0-D7: sterling list rules"))
+    out.print(Text.assemble((f"{'rules':<12}", "bold"), "D0-D15: sterling list rules"))
 
 
 def show_room(room: str) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+from sterling.decide import causes
 from sterling.decide.policy import Policy, Stakes
 from sterling.kernel.dataset import FittedOn
 from sterling.kernel.finding import Finding, Status
@@ -27,6 +28,7 @@ class Facts:
         leaked: benchmark rows that are also in train.
         prices: `real_row`, `synthetic_row` in one currency; unknown prices are absent.
         candidate_rows: by candidate, how many rows it has.
+        target: name of the column to predict, where known.
         has_target: whether there is a column to predict, so that models are scored on the benchmark.
         chosen: the candidates in the adopted mix; None or empty where no mix was adopted.
     """
@@ -44,6 +46,7 @@ class Facts:
     candidate_rows: Mapping[str, int] = field(default_factory=dict[str, int])
     chosen: tuple[str, ...] | None = None
     has_target: bool = True
+    target: str | None = None
 
     @property
     def used_alone(self) -> bool:
@@ -77,9 +80,14 @@ class Case:
         return [f for f in self.findings if f.measure == measure and (not statuses or f.status in statuses)]
 
     def failing(self, *measures: str) -> list[Finding]:
-        """The failures of these measures that count under this policy."""
+        """The failures of these measures that count under this policy, the cause before what follows from it."""
         counts = [m for m in measures if m not in self.policy.informs]
-        return [f for f in self.findings if f.measure in counts and f.status is Status.FAIL]
+        return [f for f in self.causes if f.measure in counts]
+
+    @property
+    def causes(self) -> tuple[Finding, ...]:
+        """All failures, the cause before what follows from it."""
+        return causes.in_order((f for f in self.findings if f.status is Status.FAIL), target=self.facts.target)
 
 
 def names(findings: Sequence[Finding]) -> tuple[str, ...]:

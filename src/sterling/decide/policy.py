@@ -120,6 +120,8 @@ class Policy:
         mix: when a mix is adopted.
         stop_below: a set worth less than this share of the real rows held is not worth generating.
         utility_by: judge D4 by the whole interval, or by the point alone as the field's rule does.
+        labels_random: whether evenly spread label errors that cost no utility are tolerated, or always to be mended.
+        bias: whether a broken bias bound asks to rebalance, or blocks.
         gate: what `gate` lets through.
         waivers: named exceptions.
     """
@@ -138,6 +140,8 @@ class Policy:
     mix: MixTerms
     stop_below: float
     utility_by: Literal["interval", "point"]
+    labels_random: Literal["tolerate", "mend"]
+    bias: Literal["rebalance", "block"]
     gate: GateTerms
     waivers: tuple[Waiver, ...] = ()
 
@@ -236,6 +240,8 @@ def _parse(file: PolicyFile) -> Policy:
         ),
         stop_below=file.number("worth.stop_below", low=0.0, high=1.0),
         utility_by="point" if file.choice("utility.judge", ("interval", "point")) == "point" else "interval",
+        labels_random="mend" if file.choice("labels.random", ("tolerate", "mend")) == "mend" else "tolerate",
+        bias="block" if file.choice("bias.broken", ("rebalance", "block")) == "block" else "rebalance",
         gate=GateTerms(
             allow=file.verdicts("gate.allow"),
             worse="refuse" if file.choice("gate.worse", ("name", "refuse")) == "refuse" else "name",

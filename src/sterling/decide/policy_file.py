@@ -29,6 +29,8 @@ KEYS: Mapping[str, tuple[str, ...] | None] = MappingProxyType(
         "mix": ("se_factor", "no_effect"),
         "worth": ("stop_below",),
         "utility": ("judge",),
+        "labels": ("random",),
+        "bias": ("broken",),
         "gate": ("allow", "worse"),
         "waiver": (),
     }

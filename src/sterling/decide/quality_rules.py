@@ -1,4 +1,4 @@
-"""D2, D3, D4, copies and plain bounds: what is wrong with a candidate, and what would mend it."""
+"""D2, D3, D4 and plain bounds: what is wrong with a candidate, and what would mend it."""
 
 from __future__ import annotations
 
@@ -12,14 +12,22 @@ from sterling.decide.sentences import interval, joined, number, plural, sentence
 from sterling.kernel.estimate import Estimate, Unmeasured
 from sterling.kernel.finding import Finding, RuleOutcome, Status, Verdict
 
+# What shows that a generator has lost a part of what it learned from.
+NARROWED = ("slice_coverage", "rare_modes", "unique_values", "coverage")
+
 
 def coverage(case: Case) -> RuleOutcome | None:
-    """D2: a slice that is there in the real data is missing or thin in the synthetic."""
-    bad = sorted(case.failing("slice_coverage"), key=_value)
+    """D2: what is there in the real data is missing or thin in the synthetic, or the generator has narrowed."""
+    bad = case.failing(*NARROWED)
     if not bad:
         return None
-    slices = [f for f in bad if f.slice is not None] or bad
-    shown = joined([_share(f) for f in slices])
+    slices = [f for f in bad if f.slice is not None and f.measure == "slice_coverage"]
+    slices = slices or [f for f in bad if f.measure == "slice_coverage"]
+    if not slices:
+        shown = joined([beyond(f) for f in bad])
+        reason = sentence(f"In {case.who}, {shown}", bad[0].reason, "Fix the generator before mixing")
+        return RuleOutcome("D2", "FIX_GENERATOR", names(bad), reason, Verdict.FIX)
+    shown = joined([_share(f) for f in sorted(slices, key=_value)])
     count = plural(len(slices), "slice")
     reason = (
         f"In {case.who}, {count} of the real data {'is' if len(slices) == 1 else 'are'} missing or thin: {shown}. "
@@ -41,7 +49,7 @@ def _share(finding: Finding) -> str:
 
 def labels(case: Case) -> RuleOutcome | None:
     """D3: labels that do not follow the real relation between features and target."""
-    bad = case.failing("label_loss")
+    bad = case.failing("label_loss", "label_errors")
     if not bad:
         return None
     places = [f.slice for f in bad if f.slice is not None] or _concentrated(bad)
@@ -52,17 +60,14 @@ def labels(case: Case) -> RuleOutcome | None:
         )
         return RuleOutcome("D3", "RELABEL_SLICE", names(bad), reason, Verdict.FIX)
     utility = [f for f in case.of("utility") if f.slice is None]
-    if utility and all(f.status is Status.PASS for f in utility):
+    if utility and all(f.status is Status.PASS for f in utility) and case.policy.labels_random == "tolerate":
         reason = (
             f"Labels in {case.who} carry errors that are spread evenly, and a model trained on them does as well "
             "as one trained on real rows: tolerable."
         )
         return RuleOutcome("D3", "TOLERATE", names([*bad, *utility]), reason)
-    reason = sentence(
-        f"Labels in {case.who} do not follow the relation in the real data. Relabel them or fix the generator",
-        next((f.reason for f in bad), None),
-    )
-    return RuleOutcome("D3", "RELABEL", names(bad), reason, Verdict.FIX)
+    lead = f"Labels in {case.who} do not follow the relation in the real data. Relabel them or fix the generator"
+    return RuleOutcome("D3", "RELABEL", names(bad), sentence(lead, bad[0].reason), Verdict.FIX)
 
 
 def _concentrated(findings: Sequence[Finding]) -> list[str]:
@@ -138,33 +143,19 @@ def _cannot_say(case: Case, finding: Finding, reason: str) -> RuleOutcome:
     return RuleOutcome("D4", "COLLECT_TEST", names([finding]), reason, Verdict.INSUFFICIENT if asks else None)
 
 
-def copies(case: Case) -> RuleOutcome | None:
-    """D9 in its first form: rows that repeat real rows, exactly or nearly."""
-    bad = case.failing("copies", "nearest_record")
-    if not bad:
-        return None
-    numbers = joined([f"{plain(f.name)} is {interval(f.result)}" for f in bad if isinstance(f.result, Estimate)])
-    lead = f"Rows of {case.who} repeat real rows more often than chance allows ({numbers})"
-    why = next((f.reason for f in bad if f.reason), None)
-    if case.policy.purpose == "privacy":
-        reason = sentence(lead, why, "It must not be shared")
-        return RuleOutcome("D9", "BLOCK", names(bad), reason, Verdict.BLOCK)
-    reason = sentence(lead, why, "Fix the generator; copies add nothing to train on and may tell on people")
-    return RuleOutcome("D9", "COPIES_FOUND", names(bad), reason, Verdict.FIX)
-
-
 def out_of_bounds(case: Case) -> RuleOutcome | None:
     """BOUND: whatever failed and no other rule named."""
     bad = case.failing(*{f.measure for f in case.findings})
     if not bad:
         return None
-    shown = joined([_beyond(f) for f in bad])
+    shown = joined([beyond(f) for f in bad])
     because = dict.fromkeys(names(bad))
     reason = sentence(f"In {case.who}, {shown}", bad[0].reason)
     return RuleOutcome("BOUND", "OUT_OF_BOUNDS", tuple(because), reason, Verdict.FIX)
 
 
-def _beyond(finding: Finding) -> str:
+def beyond(finding: Finding) -> str:
+    """A failure in words: the measure, its number, what is allowed."""
     if not isinstance(finding.result, Estimate):
         return plain(finding.name)
     bound = finding.params.get("bound")

@@ -16,7 +16,8 @@ RULES = MappingProxyType(
         "D5": "The mix: adopted if its gain exceeds its standard error times a factor; else real rows alone.",
         "D6": "Money: stop generating, collect real rows instead, or enough is enough.",
         "D7": "A generator fitted on the rows that train the model adds little: worth is an upper bound.",
-        "D9": "Copies of real rows: broken privacy blocks, elsewhere the generator is to be fixed.",
+        "D9": "Copies of real rows and attacks that succeed: a privacy policy blocks, others ask to fix the generator.",
+        "D11": "A declared group is rarer, or treated otherwise, than in the real data: rebalance, or block.",
         "D15": "No real rows: a prototype, and no more.",
         "REQUIRED": "What the policy requires was measured and decided; else INSUFFICIENT.",
         "BOUND": "Anything else that failed its bound: fix it.",
@@ -25,8 +26,7 @@ RULES = MappingProxyType(
 )
 
 # Findings that come from other rooms than measures/.
-OTHER_FINDINGS = frozenset({"real_equivalent_rows", "mix_gain", "transfer_drop", "utility", "nearest_record", "copies"})
-HOUSE_MEASURES = frozenset({"two_sample_auc", "marginal_gap", "slice_coverage", "label_loss"})
+OTHER_FINDINGS = frozenset({"real_equivalent_rows", "mix_gain"})
 
 # How sentences call a measure.
 WORDS = MappingProxyType(
@@ -37,6 +37,27 @@ WORDS = MappingProxyType(
         "label_loss": "the loss on labels",
         "nearest_record": "the distance to the nearest real record",
         "copies": "the share of copied rows",
+        "near_copies": "the share of nearly copied rows",
+        "duplicates": "the share of rows that repeat another synthetic row",
+        "correlation_gap": "the gap in how columns depend on each other",
+        "rule_violation": "the share of rows that break a rule of the real data",
+        "time_leak": "the share of rows that know too late a time",
+        "embedding_gap": "the distance of the embeddings",
+        "coverage": "the share of real rows that synthetic rows reach",
+        "rare_modes": "the share that rare modes keep",
+        "unique_values": "the ratio of distinct values",
+        "hapax": "the share of words that occur once",
+        "distinct_n": "the share of distinct word sequences",
+        "representation": "a group's share against its real share",
+        "outcome_gap": "the difference of a group's outcome from the real one",
+        "amplification": "the bias that a model takes from it",
+        "label_errors": "the share of wrong labels",
+        "membership_inference": "how well an attacker tells who was in the data",
+        "singling_out": "the risk of being singled out",
+        "linkability": "the risk of being linked",
+        "attribute_inference": "the risk that a secret is inferred",
+        "canaries": "the exposure of planted canaries",
+        "calibration": "the error of predicted probabilities",
         "utility": "the score of a model trained on it alone",
         "transfer_drop": "the drop from synthetic to real test rows",
         "real_equivalent_rows": "the worth in real rows",
@@ -58,4 +79,4 @@ def plain(name: str) -> str:
 
 def known_measures() -> tuple[str, ...]:
     """Every name a bound, a requirement or a waiver may speak of, plug-ins included."""
-    return tuple(sorted({*registry.names("measures"), *registry.names("checks"), *OTHER_FINDINGS, *HOUSE_MEASURES}))
+    return tuple(sorted({*registry.names("measures"), *registry.names("checks"), *OTHER_FINDINGS, *WORDS}))

@@ -10,7 +10,7 @@ import datetime
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 
-from sterling.decide import benchmark_rules, quality_rules, value_rules
+from sterling.decide import benchmark_rules, causes, people_rules, quality_rules, value_rules
 from sterling.decide.facts import Case as Case
 from sterling.decide.facts import Facts as Facts
 from sterling.decide.policy import Policy, Waiver
@@ -28,7 +28,8 @@ DATA_RULES: tuple[Rule, ...] = (
 )
 FINDING_RULES: tuple[Rule, ...] = (
     benchmark_rules.open_questions,
-    quality_rules.copies,
+    people_rules.privacy,
+    people_rules.bias,
     quality_rules.coverage,
     quality_rules.labels,
     quality_rules.utility,
@@ -62,7 +63,7 @@ def decide(findings: Sequence[Finding], *, facts: Facts, policy: Policy, today: 
     return Decision(
         verdict=strongest(outcomes, chosen=facts.chosen),
         policy=policy.label,
-        rules=tuple(sorted(outcomes, key=lambda o: _order(o, facts.chosen))),
+        rules=_ordered(outcomes, findings, facts),
         unmeasured=_unmeasured(findings, outcomes, facts, policy),
     )
 
@@ -163,14 +164,34 @@ def _expired(policy: Policy, today: datetime.date) -> list[RuleOutcome]:
     ]
 
 
-def _order(outcome: RuleOutcome, chosen: Sequence[str] | None) -> tuple[int, int]:
+def _ordered(outcomes: Sequence[RuleOutcome], findings: Sequence[Finding], facts: Facts) -> tuple[RuleOutcome, ...]:
     """What decides first, what informs next, what is waived or speaks of sets outside the mix last.
 
-    A stable sort keeps the rest as spoken.
+    Among rules that ask for the same verdict, the one that names the cause comes before those that name what
+    follows from it, and these say so. A stable sort keeps the rest as spoken.
     """
-    strength = STRENGTH[outcome.verdict] if outcome.verdict is not None else len(STRENGTH)
-    outside = bool(chosen) and outcome.candidate is not None and outcome.candidate not in (chosen or ())
-    return (3 if outside else 2 if outcome.waived else 0 if outcome.verdict else 1), strength
+    failing = [f for f in findings if f.status is Status.FAIL]
+    place: dict[tuple[str | None, str], int] = {}
+    following: set[tuple[str | None, str]] = set()
+    for name in dict.fromkeys(f.candidate for f in failing):
+        own = [f for f in failing if f.candidate == name]
+        place |= {(name, f.name): i for i, f in enumerate(causes.in_order(own, target=facts.target))}
+        following |= {(name, f.name) for f in causes.explained(own, target=facts.target)}
+
+    def key(outcome: RuleOutcome) -> tuple[int, int, int]:
+        strength = STRENGTH[outcome.verdict] if outcome.verdict is not None else len(STRENGTH)
+        chosen, about = facts.chosen, outcome.candidate
+        outside = bool(chosen) and about is not None and about not in (chosen or ())
+        first = min((place[about, n] for n in outcome.because if (about, n) in place), default=-1)
+        return (3 if outside else 2 if outcome.waived else 0 if outcome.verdict else 1), strength, first
+
+    def told(outcome: RuleOutcome) -> RuleOutcome:
+        failed = [(outcome.candidate, n) for n in outcome.because if (outcome.candidate, n) in place]
+        if outcome.verdict is None or not failed or not set(failed) <= following:
+            return outcome
+        return replace(outcome, reason=f"Probably follows from what is named above. {outcome.reason}")
+
+    return tuple(told(o) for o in sorted(outcomes, key=key))
 
 
 def _unmeasured(

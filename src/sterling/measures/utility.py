@@ -59,7 +59,7 @@ def utility(
         in SCIENCE.md 3.9.
     """
     bound = abs(BOUND if terms.bound is None else terms.bound)
-    params: dict[str, Json] = {"bound": bound, "alpha": terms.alpha, "runs": terms.runs}
+    params: dict[str, Json] = {"bound": -bound, "alpha": terms.alpha, "runs": terms.runs}
     learner = terms.learner
     bad = _impossible(real, synthetic, holdout, terms)
     if bad is not None or holdout is None or holdout.target is None or learner is None:

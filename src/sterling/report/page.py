@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Literal
 
 from sterling.kernel import registry
 from sterling.kernel.errors import UnknownName
-from sterling.kernel.estimate import Estimate
+from sterling.kernel.estimate import Estimate, Unmeasured
 from sterling.kernel.finding import Finding, Json, RuleOutcome, Status, Verdict
 from sterling.kernel.protocols import mark_of
 from sterling.report.chart import learning_curve
@@ -283,8 +283,21 @@ def _line(finding: Finding, titles: Mapping[str, str], small: str | None) -> Fin
         bound=number(float(bound)) if known and isinstance(bound, (int, float)) else "",
         n=count(result.n, small=small) if measured else "",
         status=finding.status.value.replace("_", " "),
-        reason=finding.reason or ("" if measured else result.reason),
+        reason=_reason(finding),
         evidence=json.dumps(finding.evidence, indent=1, ensure_ascii=False)[:4000] if finding.evidence else "",
+    )
+
+
+def _reason(finding: Finding) -> str:
+    """What the finding says, and for an open one how many times the rows would decide."""
+    said = finding.reason or (finding.result.reason if isinstance(finding.result, Unmeasured) else "")
+    times = finding.evidence.get("times_the_rows_would_decide")
+    if finding.status is not Status.UNDECIDED or not isinstance(times, (int, float)):
+        return said
+    return (
+        f"{said} About {times:,.0f} times the rows would decide."
+        if times >= 1.5
+        else f"{said} A few more rows would decide."
     )
 
 

@@ -30,6 +30,8 @@ THREE_STEPS = (
 )
 # Fewer rows than this in each half, and "real against real" says nothing.
 LEAST_FLOOR = 30
+# An open finding that would take more than the square of this many times its records is called undecidable.
+MOST_TIMES = 30
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +69,7 @@ def run_panel(
     bounds: Mapping[str, float],
     candidate: str | None,
     on_event: OnEvent,
+    elsewhere: Mapping[str, View] | None = None,
 ) -> tuple[Finding, ...]:
     """Take all measures of one candidate.
 
@@ -86,6 +89,7 @@ def run_panel(
         bounds: the policy's tolerance by measure.
         candidate: name of the set.
         on_event: hears "measured" after each.
+        elsewhere: by measure, other real rows to hold the candidate against, with no holdout beside them.
 
     Returns:
         Findings in the order of `measures`, at least one for each, with candidate, fingerprints and,
@@ -96,12 +100,28 @@ def run_panel(
     shares = _shares(panel, measures)
     found: list[Finding] = []
     for name, measure in measures.items():
+        own = replace(panel, terms=replace(terms, alpha=shares[name]))
+        if name in (elsewhere or {}):
+            own = replace(own, real=(elsewhere or {})[name], holdout=None)
         with one_thread():
-            findings = _taken(replace(panel, terms=replace(terms, alpha=shares[name])), name, measure)
+            findings = _taken(own, name, measure)
         found += findings
         on_event("measured", {"measure": name, "candidate": candidate, "status": findings[0].status.value})
     prints = tuple(v.fingerprint for v in (real, synthetic, holdout) if v is not None)
-    return tuple(replace(f, candidate=candidate, fingerprints=prints) for f in found)
+    return tuple(replace(_with_need(f), candidate=candidate, fingerprints=prints) for f in found)
+
+
+def _with_need(finding: Finding) -> Finding:
+    """An open finding with how many times the records would decide: an interval narrows with their square root."""
+    result, bound = finding.result, finding.params.get("bound")
+    if finding.status is not Status.UNDECIDED or not isinstance(result, Estimate) or not isinstance(bound, float):
+        return finding
+    half, distance = (result.high - result.low) / 2, abs(result.value - bound)
+    if not np.isfinite(half):
+        return finding
+    # So close to the bound that no sample anyone has would tell on which side it lies: null.
+    times = None if distance * MOST_TIMES < half else round(max(1.0, half / distance) ** 2, 1)
+    return replace(finding, evidence={**finding.evidence, "times_the_rows_would_decide": times})
 
 
 def _shares(panel: _Panel, measures: Mapping[str, Measure]) -> dict[str, float]:

@@ -1,0 +1,146 @@
+"""Which failure is the cause, and which ones only follow from it.
+
+One fault shows in many measures: a column that was shuffled breaks its correlations, empties slices of two
+columns, spoils the labels and is easy to tell from real. Reading all of them as equals names the wrong
+thing to mend. Here each failure gets a place: the most specific measure that explains it comes first, and
+what another failure already explains comes after all that stand by themselves.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from types import MappingProxyType
+
+from sterling.kernel.finding import Finding
+
+# From the most specific statement to the least. A measure that is not listed comes before the classifier's AUC.
+PLACE = MappingProxyType(
+    {
+        name: place
+        for place, name in enumerate(
+            (
+                "copies", "near_copies", "duplicates", "canaries", "time_leak", "rule_violation", "marginal_gap",
+                "unique_values", "slice_coverage", "representation", "rare_modes", "correlation_gap", "label_loss",
+                "outcome_gap", "label_errors", "hapax", "distinct_n", "coverage", "embedding_gap",
+                "nearest_record", "membership_inference", "singling_out", "linkability", "attribute_inference",
+                "amplification", "calibration", "utility", "transfer_drop", "two_sample_auc",
+            )
+        )
+    }
+)  # fmt: skip
+UNLISTED = PLACE["embedding_gap"]
+# What follows from rows that repeat real rows.
+AFTER_COPIES = frozenset(
+    {"nearest_record", "membership_inference", "singling_out", "linkability", "attribute_inference", "near_copies",
+     "two_sample_auc", "duplicates"}
+)  # fmt: skip
+# What only says that something is wrong, never what.
+GENERAL = frozenset({"two_sample_auc", "coverage", "embedding_gap", "utility", "transfer_drop", "calibration"})
+LABELS = frozenset({"label_loss", "outcome_gap", "label_errors", "amplification"})
+
+
+def columns_of(finding: Finding) -> frozenset[str]:
+    """The columns that a finding's slice speaks of.
+
+    >>> from sterling.kernel.estimate import Unmeasured
+    >>> from sterling.kernel.finding import Status
+    >>> one = Finding("m", Unmeasured("", ""), "lower", Status.FAIL, slice="sex=F&age=60-80")
+    >>> sorted(columns_of(one))
+    ['age', 'sex']
+    """
+    if finding.slice is None:
+        return frozenset()
+    key, _, rest = finding.slice.partition("=")
+    if key in ("column", "columns", "pair"):
+        return frozenset(rest.split("&"))
+    return frozenset(part.partition("=")[0] for part in finding.slice.split("&"))
+
+
+def in_order(failing: Iterable[Finding], *, target: str | None = None) -> tuple[Finding, ...]:
+    """Failures, the cause first.
+
+    Args:
+        failing: findings of one candidate that fail.
+        target: name of the column to predict.
+
+    Returns:
+        The same findings: those that stand by themselves by how specific their measure is, then those that
+        others explain; among equals a slice before the whole set, in the order given.
+    """
+    given = list(failing)
+    seen = _Seen.of(given, target)
+    sliced = {f.measure for f in given if f.slice is not None}
+
+    def key(finding: Finding) -> tuple[bool, int, bool]:
+        whole = finding.slice is None and finding.measure in sliced
+        return seen.explains(finding), PLACE.get(finding.measure, UNLISTED), whole
+
+    return tuple(sorted(given, key=key))
+
+
+def explained(failing: Iterable[Finding], *, target: str | None = None) -> tuple[Finding, ...]:
+    """Those failures of one candidate that its other failures explain."""
+    given = list(failing)
+    seen = _Seen.of(given, target)
+    return tuple(f for f in given if seen.explains(f))
+
+
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    """What the failures of one candidate say together.
+
+    Args:
+        target: the column to predict.
+        measures: that fail.
+        shifted: columns whose own distribution is off.
+        torn: columns, the target aside, that are torn from all the others.
+        gone: categories of which a level by itself is thin.
+    """
+
+    target: str | None
+    measures: frozenset[str]
+    shifted: frozenset[str]
+    torn: frozenset[str]
+    gone: frozenset[str]
+
+    @classmethod
+    def of(cls, failing: Sequence[Finding], target: str | None) -> _Seen:
+        single = [f for f in failing if len(columns_of(f)) == 1]
+        gone = [f for f in single if f.measure == "slice_coverage" and not _is_range(f)]
+        return cls(
+            target,
+            frozenset(f.measure for f in failing),
+            _columns(f for f in single if f.measure == "marginal_gap"),
+            _columns(f for f in single if f.measure == "correlation_gap") - {target},
+            _columns(gone),
+        )
+
+    def explains(self, finding: Finding) -> bool:
+        """Whether the other failures explain this one."""
+        name, mine = finding.measure, columns_of(finding)
+        if name in GENERAL:
+            return bool(self.measures - GENERAL)
+        if name in AFTER_COPIES:
+            return bool(self.measures & ({"copies", "near_copies"} - {name})) and name != "copies"
+        if name in LABELS and self.torn:
+            return True  # labels that no longer follow because a feature was torn from the rest are not wrong labels
+        if name == "correlation_gap":
+            return self.target in mine and bool(self.measures & LABELS)
+        if name == "outcome_gap":
+            return "label_loss" in self.measures and finding.slice is None
+        if name == "marginal_gap":
+            return bool(mine) and mine <= self.gone
+        if name in ("slice_coverage", "representation", "rare_modes", "unique_values"):
+            # A number that has moved empties its slices; a torn column empties the pairs it stands in.
+            return bool(mine & ((self.shifted - self.gone) | self.torn))
+        return False
+
+
+def _columns(findings: Iterable[Finding]) -> frozenset[str]:
+    return frozenset().union(*(columns_of(f) for f in findings))
+
+
+def _is_range(finding: Finding) -> bool:
+    """Whether a slice such as "age=17-22" is one of a number's."""
+    return (finding.slice or "").partition("=")[2][:1].isdigit()
