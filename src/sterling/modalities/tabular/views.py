@@ -39,7 +39,7 @@ class Tabular:
 
         The first set rules: its kinds, roles and units hold for all, and cells of other sets that do not
         fit them are missing. Only columns that every set has enter; keys and entities do not. Categories
-        are codes into the first set's levels, then those that only other sets have. A text column enters
+        are codes into the levels of all sets in reading order. A text column enters
         as its length in characters, as "name (length)", as a sequence of words, and in full in the hashes.
         An infinite number is set one range beyond the finite ones of all sets, so that it stays apart and
         nothing overflows.
@@ -133,8 +133,8 @@ def _codes(cells: list[pa.Array]) -> tuple[list[AnyArray], tuple[str, ...]]:
     """[n] int64 codes per set, missing = -1, and the levels they point into."""
     encoded = [c.dictionary_encode() for c in cells]
     words: list[list[str]] = [e.dictionary.to_pylist() for e in encoded]
-    first = sorted_levels(words[0])
-    levels = (*first, *sorted_levels({w for some in words[1:] for w in some} - set(first)))
+    # In one order, whichever set they come from: a level's place must not tell whose it is.
+    levels = sorted_levels({w for some in words for w in some})
     place = {word: i for i, word in enumerate(levels)}
     codes: list[AnyArray] = []
     for one, own in zip(encoded, words, strict=True):
