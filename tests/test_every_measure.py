@@ -15,7 +15,7 @@ from sterling.kernel.estimate import Estimate, Unmeasured
 from sterling.kernel.finding import Finding, Status
 from sterling.kernel.protocols import Measure, Terms, mark_of
 from sterling.kernel.schema import Kind, Role
-from sterling.kernel.view import Column, View
+from sterling.kernel.view import Column, TokenColumn, View
 from sterling.learners.logistic import Logistic
 
 
@@ -35,7 +35,9 @@ def view(n: int = 150, seed: int = 0, *, gap: float = 0.0) -> View:
         Column("d", Kind.DATETIME, Role.TIME, 1.7e9 + 86400.0 * r.integers(100, size=n)),
         Column("y", Kind.CATEGORY, Role.TARGET, y, ("no", "yes")),
     )
-    return View(n, f"f{seed}", columns, hashes=r.integers(2**63, size=n).astype(np.uint64))
+    lengths = r.integers(8, size=n)
+    words = TokenColumn("note", r.zipf(1.5, int(lengths.sum())) % 500, np.concatenate([[0], np.cumsum(lengths)]))
+    return View(n, f"f{seed}", columns, hashes=r.integers(2**63, size=n).astype(np.uint64), sequences=(words,))
 
 
 def with_values(data: View, column: str, values: Any) -> View:

@@ -22,6 +22,8 @@ _DOOR = {
     "ship_run": "sterling.api.ship",
     "export": "sterling.api.ship",
     "gate": "sterling.api.gate",
+    "assert_ships": "sterling.pytest_plugin",
+    "drill": "sterling.api.drill",
     "demo": "sterling.api.demo",
     "load": "sterling.api.inputs",
     "Dataset": "sterling.kernel.dataset",
@@ -43,6 +45,7 @@ if TYPE_CHECKING:
     from sterling.api.check import check as check
     from sterling.api.compare import compare as compare
     from sterling.api.demo import demo as demo
+    from sterling.api.drill import drill as drill
     from sterling.api.gate import gate as gate
     from sterling.api.generate import generate as generate
     from sterling.api.inputs import load as load
@@ -63,6 +66,7 @@ if TYPE_CHECKING:
     from sterling.kernel.finding import Verdict as Verdict
     from sterling.kernel.schema import Field as Field
     from sterling.kernel.schema import Schema as Schema
+    from sterling.pytest_plugin import assert_ships as assert_ships
 
 
 def __getattr__(name: str) -> Any:

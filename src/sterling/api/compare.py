@@ -114,7 +114,7 @@ def judge(
             bounds=policy.bounds,
             candidate=arena.candidates[index].name,
             on_event=on_event,
-            elsewhere={name: whole for name, m in measures.items() if _against_all(mark_of(m), arena)},
+            elsewhere={name: whole for name, m in measures.items() if against_all(mark_of(m), arena)},
         )
     )
     asked = (*slices, *(c.name for c in whole.with_role(Role.GROUP)))
@@ -126,7 +126,7 @@ def judge(
     return tuple(sorted(findings, key=lambda f: place.get(f.measure, len(place))))
 
 
-def _against_all(mark: Mark, arena: Arena) -> bool:
+def against_all(mark: Mark, arena: Arena) -> bool:
     """Whether a measure holds the candidate against all real rows, not the train part alone.
 
     Where Sterling split the rows itself, both parts are the same population and all of them show it best; a

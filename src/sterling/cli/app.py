@@ -256,6 +256,53 @@ def blend(
 
 
 @app.command()
+def drill(
+    real: Annotated[str, typer.Argument(help="Real data.")],
+    synthetic: Annotated[str | None, typer.Argument(help="Faults are planted here; else in half of REAL.")] = None,
+    holdout: Holdout = None,
+    target: Target = None,
+    group: Group = None,
+    fault: Annotated[
+        list[str] | None, typer.Option("--fault", help="NAME or NAME=0.01,0.05 (severities); repeatable.")
+    ] = None,
+    runs: Annotated[int, typer.Option("--runs", help="Plants at the severity that decides.")] = 10,
+    policy: Policy = None,
+    stakes: Stakes = "low",
+    seed: Seed = 0,
+    fast: Fast = False,
+    json: JsonOut = None,
+    html: HtmlOut = None,
+    schema: SchemaFile = None,
+    quarantine: Quarantine = None,
+    entity: Entity = None,
+    time: Time = None,
+) -> None:
+    """Test the test: what would your gate catch?
+
+    Plants known faults in your own data and finds the smallest your policy refuses.
+    """
+    from sterling.api.drill import drill as run_drill
+    from sterling.cli.progress import reporter
+    from sterling.cli.show_drill import show_drill
+
+    result = run_drill(
+        real, synthetic, holdout=holdout, target=target, groups=group or (), faults=fault or (), runs=runs,
+        policy=policy, stakes=stakes, seed=seed, effort="fast" if fast else "full", schema=schema,
+        quarantine=quarantine, entity=entity, time=time, on_event=reporter(),
+    )  # fmt: skip
+    show_drill(result)
+    if json is not None:
+        from sterling.decide.result import write_result
+
+        write_result(result, json)
+    if html is not None:
+        from sterling.report.drill_chart import render_drill
+        from sterling.sources.atomic import write_text
+
+        write_text(html, render_drill(result))
+
+
+@app.command()
 def gate(
     result: Annotated[Path, typer.Argument(help="A --json file of compare, worth, blend or run.")],
     policy: Policy = None,

@@ -8,6 +8,7 @@ what another failure already explains comes after all that stand by themselves.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -21,8 +22,8 @@ PLACE = MappingProxyType(
         for place, name in enumerate(
             (
                 "copies", "near_copies", "duplicates", "canaries", "time_leak", "rule_violation", "marginal_gap",
-                "unique_values", "slice_coverage", "representation", "rare_modes", "correlation_gap", "label_loss",
-                "outcome_gap", "label_errors", "hapax", "distinct_n", "coverage", "embedding_gap",
+                "unique_values", "slice_coverage", "representation", "rare_modes", "correlation_gap", "outcome_gap",
+                "label_loss", "label_errors", "hapax", "distinct_n", "coverage", "embedding_gap",
                 "nearest_record", "membership_inference", "singling_out", "linkability", "attribute_inference",
                 "amplification", "calibration", "utility", "transfer_drop", "two_sample_auc",
             )
@@ -45,16 +46,29 @@ def columns_of(finding: Finding) -> frozenset[str]:
 
     >>> from sterling.kernel.estimate import Unmeasured
     >>> from sterling.kernel.finding import Status
+    >>> from dataclasses import replace
     >>> one = Finding("m", Unmeasured("", ""), "lower", Status.FAIL, slice="sex=F&age=60-80")
     >>> sorted(columns_of(one))
     ['age', 'sex']
+    >>> sorted(columns_of(replace(one, slice="net+tax!=gross"))), sorted(columns_of(replace(one, slice="age<17")))
+    (['gross', 'net', 'tax'], ['age'])
     """
     if finding.slice is None:
         return frozenset()
     key, _, rest = finding.slice.partition("=")
-    if key in ("column", "columns", "pair"):
+    if key in ("column", "columns"):
         return frozenset(rest.split("&"))
-    return frozenset(part.partition("=")[0] for part in finding.slice.split("&"))
+    return frozenset().union(*(_named(part) for part in finding.slice.split("&")))
+
+
+def _named(condition: str) -> set[str]:
+    """The columns of one condition: "age=17-20", "age<17", "start>end", "net+tax!=gross", "a contradicts b"."""
+    if "!=" in condition or " contradicts " in condition:
+        return set(re.split(r"!=|\+| contradicts ", condition))
+    sides = re.split(r"[<>=]| has unknown levels", condition)
+    ordered = "=" not in condition and len(sides) == 2
+    # Behind an order stands a number or another column; behind "=" a value.
+    return {side for side in sides[: 2 if ordered else 1] if side and not re.fullmatch(r"[-+.\d].*", side)}
 
 
 def in_order(failing: Iterable[Finding], *, target: str | None = None) -> tuple[Finding, ...]:
@@ -96,6 +110,7 @@ class _Seen:
         shifted: columns whose own distribution is off.
         torn: columns, the target aside, that are torn from all the others.
         gone: categories of which a level by itself is thin.
+        label_slices: whether labels are wrong in slices rather than everywhere.
     """
 
     target: str | None
@@ -103,6 +118,7 @@ class _Seen:
     shifted: frozenset[str]
     torn: frozenset[str]
     gone: frozenset[str]
+    label_slices: bool
 
     @classmethod
     def of(cls, failing: Sequence[Finding], target: str | None) -> _Seen:
@@ -114,6 +130,7 @@ class _Seen:
             _columns(f for f in single if f.measure == "marginal_gap"),
             _columns(f for f in single if f.measure == "correlation_gap") - {target},
             _columns(gone),
+            any(f.measure == "label_loss" and f.slice is not None for f in failing),
         )
 
     def explains(self, finding: Finding) -> bool:
@@ -128,7 +145,8 @@ class _Seen:
         if name == "correlation_gap":
             return self.target in mine and bool(self.measures & LABELS)
         if name == "outcome_gap":
-            return "label_loss" in self.measures and finding.slice is None
+            # Labels that are wrong everywhere move the rates of all groups; wrong ones in slices are the group's.
+            return "label_loss" in self.measures and not self.label_slices
         if name == "marginal_gap":
             return bool(mine) and mine <= self.gone
         if name in ("slice_coverage", "representation", "rare_modes", "unique_values"):

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeVar, runtime_checkable
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol, TypeVar, runtime_checkable
 
 from sterling.kernel.dataset import Dataset
+from sterling.kernel.estimate import Unmeasured
 from sterling.kernel.finding import Better, Finding, Json
+from sterling.kernel.schema import Schema
 from sterling.kernel.task import Task
 from sterling.kernel.view import Need, View
 
@@ -76,6 +78,59 @@ class Check(Protocol):
 
     def apply(self, fitted: Any, batch: Batch) -> Marks:
         """Mark every record."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Planted:
+    """What a planted fault left behind.
+
+    Args:
+        synthetic: the changed synthetic rows.
+        columns: where the cause lies, so that a finding can be asked whether it names it; empty where it lies in
+            no column, as with copied rows.
+        rows: how many rows were changed, added or removed.
+        slice: the slice it lies in, such as "sex=F&age=17-22"; None for all rows.
+        real: the changed real rows, in the order given; None where they stay as they are.
+    """
+
+    synthetic: Batch
+    columns: tuple[str, ...]
+    rows: int
+    slice: str | None = None
+    real: Batch | None = None
+
+
+class Fault(Protocol):
+    """Spoils synthetic rows on purpose, or changes them innocently. A frozen dataclass whose fields are its settings.
+
+    Attributes:
+        title: plain words for a table.
+        severities: ascending; the class says in which unit.
+        innocent: whether it is a change that must not alarm.
+        expected: the measures that would name it.
+    """
+
+    title: ClassVar[str]
+    severities: ClassVar[tuple[float, ...]]
+    innocent: ClassVar[bool]
+    expected: ClassVar[tuple[str, ...]]
+
+    def plant(
+        self, real: Batch, synthetic: Batch, *, schema: Schema, severity: float, rng: np.random.Generator
+    ) -> Planted | Unmeasured:
+        """Plant it in a table of any columns.
+
+        Args:
+            real: the real rows that a generator would have seen; an innocent change is given all real rows.
+            synthetic: the clean synthetic rows; not changed.
+            schema: kinds and roles of the real columns.
+            severity: how much, in the fault's own unit.
+            rng: the only source of chance.
+
+        Returns:
+            The changed rows, or why this table cannot carry the fault.
+        """
         ...
 
 

@@ -1,0 +1,98 @@
+"""Whether synthetic text keeps its rare words: those that occur once."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from sterling.kernel.estimate import Estimate, Unmeasured
+from sterling.kernel.finding import Finding, Json, Status
+from sterling.kernel.protocols import Terms, measure
+from sterling.kernel.view import Need, View
+from sterling.stats.bounds import status_of
+from sterling.stats.vocabulary import Vocabulary, described, vocabularies
+
+if TYPE_CHECKING:
+    from sterling.stats.diversity import Richness
+
+BOUND = 0.8
+MOST_TOKENS = {"full": 200_000, "fast": 50_000}
+RUNS = (1,)
+
+
+@measure(
+    Need.SEQUENCE, title="Words that occur once, beside real text", better="higher", family="diversity", weight=0.5
+)
+def hapax(
+    real: View, synthetic: View, *, holdout: View | None, rng: np.random.Generator, terms: Terms
+) -> tuple[Finding, ...]:
+    """Share of different words that occur once in the synthetic text, over the same share in the real text.
+
+    Rare words go first when models are trained on what models wrote. Both texts are cut to one number
+    of tokens (whole records), for the share falls with the length of a text. The interval is a jackknife over records.
+
+    Args:
+        real: train rows.
+        synthetic: the rows to be judged.
+        holdout: not used.
+        rng: deals records into the parts of the jackknife, and draws records where a set has more tokens
+            than the other (or than 200,000 a field, 50,000 under "fast").
+        terms: `bound` is the smallest tolerable ratio, default .8; above its inverse is a warning. `alpha`
+            is shared by the fields.
+
+    Returns:
+        Ratios, 0 to infinity, 1 is ideal, larger is better up to 1. First the worst field, then
+        `column=NAME` for each field that fails.
+
+    Source: hapax legomena, Zipf 1935; as an early sign of collapse, SCIENCE.md 2a; rarefaction, Hurlbert
+        1971.
+    """
+    bound = BOUND if terms.bound is None else terms.bound
+    params: dict[str, Json] = {"bound": bound, "alpha": terms.alpha, "n_real": real.n, "n_synthetic": synthetic.n}
+    looks: list[Vocabulary] | Unmeasured = Unmeasured(
+        "a set has no field that is a sequence of tokens", mend="give records with free text in both sets"
+    )
+    if real.sequences and synthetic.sequences:
+        looks = vocabularies(real, synthetic, _share_of_once, runs=RUNS, most=MOST_TOKENS[terms.effort], rng=rng)
+    if isinstance(looks, Unmeasured):
+        return (Finding("hapax", looks, "higher", Status.UNMEASURED, reason=looks.reason, params=params),)
+    params |= {"looks": len(looks), "most_tokens": MOST_TOKENS[terms.effort]}
+    each = terms.alpha / len(looks) / 2
+    ordered = sorted(looks, key=lambda v: (v.bounds(each)[1], v.ratio))
+    poor = [v for v in ordered if v.bounds(each)[1] < bound]
+    odd = [v for v in ordered if v.bounds(each)[0] > 1 / bound]
+    shown, side = (poor or odd or ordered)[0], (1 - terms.level) / 2
+    # That *every* look is within needs no correction: the truly worst one is one look.
+    calm = status_of(min(v.bounds(side)[0] for v in looks), np.inf, bound, better="higher")
+    whole = Finding(
+        "hapax", _estimate(shown, terms.level, len(looks) if poor else 1), "higher",
+        Status.FAIL if poor else Status.WARN if odd else calm,
+        reason=_words(shown, bound), params=params, evidence={"fields": [dict(described(v)) for v in ordered]},
+    )  # fmt: skip
+    worst = {v.name: v for v in reversed(poor)}
+    return (whole, *(_one(v, len(looks), bound, terms, params) for v in worst.values()))
+
+
+def _share_of_once(words: Richness) -> float:
+    return words.single / words.distinct
+
+
+def _estimate(v: Vocabulary, level: float, looks: int) -> Estimate:
+    low, high = v.bounds((1 - level) / 2 / looks)
+    method = f"rarefaction, jackknife over records, {looks} looks"
+    return Estimate(v.ratio, min(low, v.ratio), max(high, v.ratio), sum(v.records), level, method)
+
+
+def _words(v: Vocabulary, bound: float) -> str:
+    return (
+        f"In {v.name}, {v.synthetic[0]:.1%} of different words occur once in {v.size:,} synthetic tokens, "
+        f"and {v.real[0]:.1%} in as many real ones: {v.ratio:.2f} times, and {bound:g} to {1 / bound:g} is tolerated."
+    )
+
+
+def _one(v: Vocabulary, looks: int, bound: float, terms: Terms, params: dict[str, Json]) -> Finding:
+    return Finding(
+        "hapax", _estimate(v, terms.level, looks), "higher", Status.FAIL, slice=f"column={v.name}",
+        reason=_words(v, bound), params=params, evidence=dict(described(v)),
+    )  # fmt: skip
