@@ -81,7 +81,7 @@ class _Scan:
     titles: tuple[str, ...]
 
 
-@measure(Need.COLUMNS, title="Share that the thinnest slice keeps", better="higher")
+@measure(Need.COLUMNS, title="Share that the thinnest slice keeps", better="higher", family="coverage")
 def slice_coverage(
     real: View, synthetic: View, *, holdout: View | None, rng: np.random.Generator, terms: Terms
 ) -> tuple[Finding, ...]:

@@ -33,6 +33,7 @@ MOST_DRAWN = 20_000_000
     title="Score on synthetic rows that does not carry over to real rows",
     better="lower",
     floor=False,
+    family="utility",
 )
 def transfer_drop(
     real: View, synthetic: View, *, holdout: View | None, rng: np.random.Generator, terms: Terms

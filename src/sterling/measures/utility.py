@@ -34,6 +34,7 @@ BEYOND_DOUBT = 5.0
     title="Score lost by training on synthetic rows alone",
     better="higher",
     floor=False,
+    family="utility",
 )
 def utility(
     real: View, synthetic: View, *, holdout: View | None, rng: np.random.Generator, terms: Terms
