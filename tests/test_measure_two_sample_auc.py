@@ -8,9 +8,9 @@ import numpy as np
 
 from sterling.kernel.estimate import Estimate
 from sterling.kernel.finding import Finding, Status
-from sterling.kernel.protocols import Terms
+from sterling.kernel.protocols import Terms, mark_of
 from sterling.kernel.schema import Kind, Role
-from sterling.kernel.view import Column, View
+from sterling.kernel.view import Column, Need, View
 from sterling.measures import two_sample_auc as module
 from sterling.measures.two_sample_auc import two_sample_auc
 
@@ -96,3 +96,15 @@ def test_sampling_is_said_with_what_it_costs(monkeypatch) -> None:
 def test_the_interval_is_honest_about_no_gap() -> None:
     found = [measured(view(80, 2 * s), view(80, 2 * s + 1), seed=s).result for s in range(14)]
     assert sum(e.low <= 0.5 <= e.high for e in found) >= 12
+
+
+def test_an_embedding_alone_is_judged() -> None:
+    r = np.random.default_rng(0)
+    a, b = (View(600, "e", embedding=r.normal(size=(600, 40))) for _ in range(2))
+    assert Need.RECORDS in mark_of(two_sample_auc).needs
+    assert measured(a, b).status is not Status.FAIL
+    moved = b.embedding.copy()  # type: ignore[union-attr]
+    moved[:, 17] += 2
+    found = measured(a, replace(b, embedding=moved))
+    assert found.status is Status.FAIL
+    assert columns(found) == ["dimension 17"]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -12,11 +12,12 @@ from sterling.kernel.finding import Finding, Json, Status
 from sterling.kernel.protocols import Terms, measure
 from sterling.kernel.view import Need, View
 from sterling.stats.auc import Area, delong, mann_whitney_p, smallest_shift
+from sterling.stats.boosting import Boosted, Coded, boost, encode, learn_codes, predict
 from sterling.stats.bounds import status_of
-from sterling.stats.conditional import bindable, dealt, feature_matrix, trees
+from sterling.stats.conditional import TREES, dealt, feature_matrix
 
 if TYPE_CHECKING:
-    from sterling.kernel.view import AnyArray, Bools, Floats, Ints
+    from sterling.kernel.view import AnyArray, Floats, Ints
 
 BOUND = 0.60
 FOLDS = 5
@@ -34,19 +35,17 @@ WIDEN = float(np.sqrt((1 / FOLDS + 1 / (FOLDS - 1)) * FOLDS))
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Pool:
-    """Real rows (0) and synthetic rows (1) in one matrix."""
+    """Real rows (0) and synthetic rows (1), coded together."""
 
-    x: Floats
+    x: Coded
     y: Ints
-    categorical: Bools
     names: tuple[str, ...]
 
-    def fitted(self, rows: AnyArray, seed: int) -> Any:
-        model = trees(self.categorical, classify=True, seed=seed)
-        return model.fit(bindable(self.x[rows]), self.y[rows])
+    def fitted(self, rows: AnyArray) -> Boosted:
+        return boost(self.x.take(rows), self.y[rows], classes=2, boosting=TREES)
 
 
-@measure(Need.COLUMNS, title="How well a classifier tells synthetic from real", better="lower")
+@measure(Need.RECORDS, title="How well a classifier tells synthetic from real", better="lower")
 def two_sample_auc(
     real: View, synthetic: View, *, holdout: View | None, rng: np.random.Generator, terms: Terms
 ) -> tuple[Finding, ...]:
@@ -58,7 +57,7 @@ def two_sample_auc(
     held-out AUC falls when they are shuffled.
 
     Args:
-        real: train rows.
+        real: train rows, by their columns, or by their embedding where they have none.
         synthetic: the rows to be judged.
         holdout: not used.
         rng: draws folds, subsamples and permutations.
@@ -79,9 +78,8 @@ def two_sample_auc(
         )
         return (Finding("two_sample_auc", few, "lower", Status.UNMEASURED, reason=few.reason, params=params),)
     pool, sizes = _pool(real, synthetic, terms, rng=rng)
-    seed = int(rng.integers(2**31))
-    area = _cross_fitted(pool, seed, rng=rng)
-    split = _split_half(pool, seed, rng=rng)
+    area = _cross_fitted(pool, rng=rng)
+    split = _split_half(pool, rng=rng)
     at_least = area.bounds(alpha=terms.alpha, widen=WIDEN)[0]
     low, high = area.bounds(alpha=(1 - terms.level) / 2, widen=WIDEN)
     named: list[Json] = [{"column": name, "auc_lost": lost} for name, lost in split.columns]
@@ -92,7 +90,7 @@ def two_sample_auc(
         "lower",
         _status(at_least, high, bound),
         reason=_sentence(area.value, [n for n, _ in split.columns], bound) + (f" {sampling}" if sampling else ""),
-        params={**params, "rows_real": sizes[0], "rows_synthetic": sizes[1], "trees_seed": seed},
+        params={**params, "rows_real": sizes[0], "rows_synthetic": sizes[1]},
         evidence={"at_least": at_least, "p_value": split.p_value, "split_auc": split.auc, "columns": named},
     )
     return (found,)
@@ -108,22 +106,23 @@ class _Split:
 
 
 def _pool(real: View, synthetic: View, terms: Terms, *, rng: np.random.Generator) -> tuple[_Pool, tuple[int, int]]:
-    width = max(1, len(real.columns or ()))
-    most = max(LEAST_ROWS, min(MOST_ROWS[terms.effort], MOST_CELLS // width))
+    width = len(real.columns or ()) or (0 if real.embedding is None else real.embedding.shape[1])
+    most = max(LEAST_ROWS, min(MOST_ROWS[terms.effort], MOST_CELLS // max(1, width)))
     parts = [v if v.n <= most else v.take(np.sort(rng.permutation(v.n)[:most])) for v in (real, synthetic)]
-    columns = [v.columns or () for v in parts]
-    x, categorical = feature_matrix(parts[0], columns[0])
-    both = np.concatenate([x, feature_matrix(parts[1], columns[1])[0]])
+    (x, categorical), (other, _) = (feature_matrix(v, v.columns or ()) for v in parts)
+    both = np.concatenate([x, other])
     sizes = (parts[0].n, parts[1].n)
-    return _Pool(both, np.repeat([0, 1], sizes), categorical, tuple(c.name for c in columns[0])), sizes
+    names = [c.name for c in parts[0].columns or ()] or [f"dimension {j}" for j in range(width)]
+    coded = encode(learn_codes(both, categorical), both)
+    return _Pool(coded, np.repeat([0, 1], sizes), tuple(names)), sizes
 
 
-def _cross_fitted(pool: _Pool, seed: int, *, rng: np.random.Generator) -> Area:
+def _cross_fitted(pool: _Pool, *, rng: np.random.Generator) -> Area:
     fold = dealt(pool.y, pool.y.size, FOLDS, rng=rng)
     areas: list[Area] = []
     for part in range(FOLDS):
         held = fold == part
-        score = pool.fitted(~held, seed).predict_proba(pool.x[held])[:, 1]
+        score = predict(pool.fitted(~held), pool.x.take(held))[:, 1]
         areas.append(_area(score, pool.y[held]))
     return Area(
         float(np.mean([a.value for a in areas])),
@@ -133,29 +132,26 @@ def _cross_fitted(pool: _Pool, seed: int, *, rng: np.random.Generator) -> Area:
     )
 
 
-def _split_half(pool: _Pool, seed: int, *, rng: np.random.Generator) -> _Split:
+def _split_half(pool: _Pool, *, rng: np.random.Generator) -> _Split:
     held = dealt(pool.y, pool.y.size, 2, rng=rng) == 1
-    model = pool.fitted(~held, seed)
-    score = model.predict_proba(pool.x[held])[:, 1]
-    area = _area(score, pool.y[held])
-    p_value = mann_whitney_p(score[pool.y[held] == 1], score[pool.y[held] == 0])
+    model = pool.fitted(~held)
+    score, y = predict(model, pool.x.take(held))[:, 1], pool.y[held]
+    p_value = mann_whitney_p(score[y == 1], score[y == 0])
     chosen = np.flatnonzero(held)
-    few = np.concatenate([rng.permutation(chosen[pool.y[chosen] == side])[:ATTRIBUTION_ROWS] for side in (0, 1)])
-    return _Split(area.value, p_value, _blamed(pool, model, few, rng=rng))
+    few = np.concatenate([rng.permutation(chosen[y == side])[:ATTRIBUTION_ROWS] for side in (0, 1)])
+    return _Split(_area(score, y).value, p_value, _blamed(pool, model, few, rng=rng))
 
 
-def _blamed(pool: _Pool, model: Any, rows: AnyArray, *, rng: np.random.Generator) -> list[tuple[str, float]]:
+def _blamed(pool: _Pool, model: Boosted, rows: AnyArray, *, rng: np.random.Generator) -> list[tuple[str, float]]:
     """The columns whose shuffling costs most AUC on held-out rows, found by halving groups of columns."""
-    x, y = pool.x[rows], pool.y[rows]
+    x, y = pool.x.take(rows), pool.y[rows]
     order = rng.permutation(rows.size)
 
     def lost(columns: list[int]) -> float:
-        shuffled = x.copy()
-        shuffled[:, columns] = x[order][:, columns]
-        return full - _area(model.predict_proba(shuffled)[:, 1], y).value
+        return full - _area(predict(model, x.shuffled(np.array(columns), order))[:, 1], y).value
 
-    full = _area(model.predict_proba(x)[:, 1], y).value
-    groups = [(0.0, list(range(x.shape[1])))]
+    full = _area(predict(model, x)[:, 1], y).value
+    groups = [(0.0, model.used.tolist())] if model.used.size else []
     found: list[tuple[str, float]] = []
     for _ in range(MOST_TRIALS):
         if not groups:

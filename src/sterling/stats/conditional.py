@@ -8,19 +8,21 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from sterling.kernel.schema import Kind
 from sterling.kernel.view import Column, View
+from sterling.stats.boosting import Boosting, boost, encode, learn_codes, predict
 from sterling.stats.encoding import tree_matrix
 
 if TYPE_CHECKING:
     from sterling.kernel.view import AnyArray, Bools, Floats
 
-ROUNDS, RATE, LEAVES, MIN_LEAF = 60, 0.1, 15, 20
-# A histogram holds 255 bins; larger numbers than this are as good as infinite.
+# Trees of modest size: quick, and calibrated enough to compare with themselves.
+TREES = Boosting(rounds=60, rate=0.1, leaves=15, min_leaf=20, l2=1.0)
+# Squares of larger numbers than this overflow; they are as good as infinite.
 LARGEST = 1e150
 
 
@@ -37,17 +39,6 @@ class Judged:
     synthetic: Floats
 
 
-def trees(categorical: Bools, *, classify: bool, rounds: int = ROUNDS, seed: int = 0) -> Any:
-    """An unfitted boosted-trees estimator of modest size: quick, and calibrated enough to compare with itself."""
-    from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
-
-    kind: Any = HistGradientBoostingClassifier if classify else HistGradientBoostingRegressor
-    return kind(
-        max_iter=rounds, learning_rate=RATE, max_leaf_nodes=LEAVES, min_samples_leaf=MIN_LEAF, l2_regularization=1.0,
-        categorical_features=categorical, early_stopping=False, random_state=seed,
-    )  # fmt: skip
-
-
 def feature_matrix(view: View, columns: Sequence[Column]) -> tuple[Floats, Bools]:
     """Columns, or the embedding where there are none, as trees take them: no infinities.
 
@@ -58,11 +49,6 @@ def feature_matrix(view: View, columns: Sequence[Column]) -> tuple[Floats, Bools
         return view.embedding, np.zeros(view.embedding.shape[1], dtype=bool)
     matrix, categorical = tree_matrix(columns)
     return np.clip(matrix, -LARGEST, LARGEST), categorical
-
-
-def bindable(matrix: Floats) -> Floats:
-    """The same with columns that are missing throughout as zeros: bins cannot be cut from nothing."""
-    return np.where(np.isnan(matrix).all(axis=0), 0.0, matrix)
 
 
 def cross_predict(
@@ -77,7 +63,7 @@ def cross_predict(
     """Fit on all folds but one, predict that one, and a random share of the synthetic rows.
 
     Args:
-        real: [n, d] matrix and [d] which columns are categorical.
+        real: [n, d] matrix, coded once for all folds, and [d] which columns are categorical.
         y: [n] codes 0..classes-1, or numbers; no missing values.
         synthetic: [m, d] matrix.
         classes: how many classes, 0 for a number.
@@ -85,19 +71,16 @@ def cross_predict(
         rng: the stream of this task.
     """
     matrix, categorical = real
+    coder = learn_codes(matrix, categorical)
+    known, other = encode(coder, matrix), encode(coder, synthetic)
     shape: tuple[int, ...] = (classes,) if classes else ()
-    judged = Judged(np.zeros((y.size, *shape)), np.zeros((synthetic.shape[0], *shape)))
-    fold, turn = dealt(y if classes else None, y.size, folds, rng=rng), rng.permutation(synthetic.shape[0]) % folds
-    seed = int(rng.integers(2**31))
+    judged = Judged(np.zeros((y.size, *shape)), np.zeros((other.n, *shape)))
+    fold, turn = dealt(y if classes else None, y.size, folds, rng=rng), rng.permutation(other.n) % folds
     for part in range(folds):
-        train = fold != part
-        model = trees(categorical, classify=classes > 0, seed=seed)
-        model.fit(bindable(matrix[train]), y[train])
-        for rows, out, mine in ((matrix, judged.real, fold == part), (synthetic, judged.synthetic, turn == part)):
-            if mine.any() and classes:
-                out[np.ix_(mine, model.classes_)] = model.predict_proba(rows[mine])
-            elif mine.any():
-                out[mine] = model.predict(rows[mine])
+        train, held, mine = fold != part, fold == part, turn == part
+        model = boost(known.take(train), y[train], classes=classes, boosting=TREES)
+        judged.real[held] = predict(model, known.take(held))
+        judged.synthetic[mine] = predict(model, other.take(mine))
     return judged
 
 

@@ -13,7 +13,7 @@ from sterling.kernel.view import Column
 if TYPE_CHECKING:
     from sterling.kernel.view import Bools, Floats
 
-# scikit-learn's histogram trees accept at most 255 categories; one code is left for "missing".
+# A code is one byte, and one is left for "missing".
 MOST_CATEGORIES = 254
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Generator
 from contextlib import contextmanager
 from functools import cache
@@ -10,12 +11,15 @@ from typing import Any
 
 @contextmanager
 def one_thread() -> Generator[None]:
-    """Hold OpenMP to one thread while the block runs.
+    """Hold OpenMP to one thread while the block runs, where scikit-learn has loaded it.
 
-    Histogram trees meet at a barrier several times a millisecond, and wait there by spinning. On two cores that
-    someone else uses too, two threads took 20 times as long as one; on idle cores they are no faster. It also
-    leaves sums in one order, so that numbers do not depend on the machine's cores.
+    Histogram trees of a learner that is not ours meet at a barrier several times a millisecond, and wait there by
+    spinning. On two cores that someone else uses too, two threads took 20 times as long as one; on idle cores they
+    are no faster. It also leaves sums in one order, so that numbers do not depend on the machine's cores.
     """
+    if "sklearn.ensemble" not in sys.modules:
+        yield
+        return
     with _controller().limit(limits=1, user_api="openmp"):
         yield
 
@@ -23,7 +27,6 @@ def one_thread() -> Generator[None]:
 @cache
 def _controller() -> Any:
     # Found once, for the search takes milliseconds; and it finds only what is loaded by then.
-    import sklearn.ensemble  # noqa: F401  # pyright: ignore[reportUnusedImport]
     from threadpoolctl import ThreadpoolController
 
     return ThreadpoolController()
