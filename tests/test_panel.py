@@ -13,10 +13,10 @@ from sterling.kernel import registry
 from sterling.kernel.errors import InputError
 from sterling.kernel.estimate import Estimate, Unmeasured
 from sterling.kernel.finding import Finding, Status
-from sterling.kernel.protocols import Terms, measure
+from sterling.kernel.protocols import Terms, mark_of, measure
 from sterling.kernel.schema import Kind, Role
 from sterling.kernel.view import Column, Need, View
-from sterling.run.panel import run_panel
+from sterling.run.panel import _with_need, run_panel
 
 
 def view(n: int, seed: int) -> View:
@@ -29,6 +29,11 @@ def view(n: int, seed: int) -> View:
         Column("y", Kind.CATEGORY, Role.TARGET, y, ("no", "yes")),
     )
     return View(n, f"set-{seed}", columns, hashes=r.integers(2**63, size=n).astype(np.uint64))
+
+
+@measure(Need.COLUMNS, title="Weighs twice", better="lower", weight=2.0, floor=False)
+def weighs_twice(real: View, synthetic: View, *, holdout: Any, rng: Any, terms: Terms) -> tuple[Finding, ...]:
+    return (finding("weighs_twice", 0.0, params={"alpha": terms.alpha}),)
 
 
 def finding(name: str, value: float, alpha: float = 0.1, **more: Any) -> Finding:
@@ -166,7 +171,28 @@ def test_measures_meet_needs_not_modalities() -> None:
     assert isinstance(found["centre_distance"].result, Estimate)
     assert found["centre_distance"].result.value == pytest.approx(np.sqrt(5), abs=0.4)
     assert found["centre_distance"].floor is not None
-    assert all(found[n].status in (Status.NOT_APPLICABLE, Status.UNMEASURED) for n in names)
+    enough = {Need.EMBEDDING, Need.RECORDS, Need.BENCHMARK, Need.HOLDOUT}
+    embeds = {n for n in names if mark_of(measures[n]).needs <= enough}
+    assert {"two_sample_auc", "embedding_gap"} <= embeds
+    assert all(found[n].status is Status.FAIL for n in embeds)  # the centres lie a standard deviation apart
+    assert all(found[n].status in (Status.NOT_APPLICABLE, Status.UNMEASURED) for n in set(names) - embeds)
+
+
+def test_the_false_alarm_budget_is_shared_by_weight_among_what_applies() -> None:
+    measures = {"mean_gap": mean_gap, "weighs_twice": weighs_twice, "centre_distance": centre_distance}
+    spent = {f.measure: f.params.get("alpha") for f in panel(measures, view(90, 0), view(90, 1)) if f.slice is None}
+    assert spent["mean_gap"] == pytest.approx(0.02 / 3)
+    assert spent["weighs_twice"] == pytest.approx(0.04 / 3)
+
+
+def test_an_open_finding_says_how_many_times_the_rows_would_decide() -> None:
+    made = panel({"mean_gap": mean_gap}, view(400, 0), view(400, 1))[0]
+    assert "times_the_rows_would_decide" not in made.evidence
+    half_open = replace(made, status=Status.UNDECIDED, result=Estimate(0.03, 0.01, 0.05, 100, 0.95, "t"),
+                        params={"bound": 0.04})  # fmt: skip
+    assert _with_need(half_open).evidence["times_the_rows_would_decide"] == pytest.approx(4.0)
+    on_it = replace(half_open, result=Estimate(0.04, 0.01, 0.07, 100, 0.95, "t"))
+    assert _with_need(on_it).evidence["times_the_rows_would_decide"] is None
 
 
 def test_every_measure_together_in_json() -> None:

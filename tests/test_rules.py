@@ -308,6 +308,10 @@ def test_the_cause_is_named_before_what_follows_from_it() -> None:
     assert alone.rules[0].because[0] == "label_loss"
     with_target = found("correlation_gap", 0.3, Status.FAIL, slice="column=label")
     assert judge((*clean(), with_target, labels), target="label").rules[0].because[0] == "label_loss"
+    rule = found("rule_violation", 0.01, Status.FAIL, slice="delay=55-75&label=no")
+    whole = found("rule_violation", 0.01, Status.FAIL, evidence={"rules": [{"rule": "delay=55-75&label=no"}]})
+    assert judge((*clean(), rule, whole, labels), target="label").rules[0].because[0] == "label_loss"
+    assert judge((*clean(), rule, labels), target="y").rules[0].because[0] == rule.name
     moved = found("marginal_gap", 0.3, Status.FAIL, slice="column=age")
     young = found("slice_coverage", 0.0, Status.FAIL, slice="age=17-20", better="higher")
     assert judge((*clean(), young, moved)).rules[0].because[0] == moved.name

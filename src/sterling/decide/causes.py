@@ -54,11 +54,23 @@ def columns_of(finding: Finding) -> frozenset[str]:
     (['gross', 'net', 'tax'], ['age'])
     """
     if finding.slice is None:
-        return frozenset()
+        return _behind(finding)
     key, _, rest = finding.slice.partition("=")
     if key in ("column", "columns"):
         return frozenset(rest.split("&"))
-    return frozenset().union(*(_named(part) for part in finding.slice.split("&")))
+    return _in(finding.slice)
+
+
+def _behind(finding: Finding) -> frozenset[str]:
+    """The columns that all the broken rules of a finding on the whole set have in common."""
+    table = finding.evidence.get("rules")
+    rules = [row.get("rule") for row in table if isinstance(row, dict)] if isinstance(table, list) else []
+    sides = [_in(rule) for rule in rules if isinstance(rule, str)]
+    return frozenset.intersection(*sides) if sides else frozenset()
+
+
+def _in(title: str) -> frozenset[str]:
+    return frozenset().union(*(_named(part) for part in title.split("&")))
 
 
 def _named(condition: str) -> set[str]:
@@ -142,7 +154,8 @@ class _Seen:
             return bool(self.measures & ({"copies", "near_copies"} - {name})) and name != "copies"
         if name in LABELS and self.torn:
             return True  # labels that no longer follow because a feature was torn from the rest are not wrong labels
-        if name == "correlation_gap":
+        if name in ("correlation_gap", "rule_violation"):
+            # Wrong labels break the pairs and the rules that the target stands in.
             return self.target in mine and bool(self.measures & LABELS)
         if name == "outcome_gap":
             # Labels that are wrong everywhere move the rates of all groups; wrong ones in slices are the group's.
