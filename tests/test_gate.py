@@ -417,3 +417,13 @@ def test_the_command_writes_junit(tmp_path: Path, cli) -> None:
     assert said.code == 1
     root = keeps_to_the_schemas((tmp_path / "gate.xml").read_text())
     assert said.out.strip() == root.findtext("testcase/failure")
+
+
+def test_a_target_and_slices_with_bounds_of_their_own_are_not_judged_by_another_bound() -> None:
+    near = found("nearest_record", 0.515, better="target", params={"bound": 0.53})
+    whole = found("label_errors", 0.002, half=0.001, params={"bound": 0.01})
+    part = found("label_errors", 0.04, params={"bound": 0.05}, slice="sex=F")
+    assert gate(result(findings=(*GOOD, near, whole, part)), policy=load_policy()).passed
+    strict = replace(load_policy(), bounds={**load_policy().bounds, "nearest_record": 0.001, "label_errors": 0.0005})
+    assert "nearest_record fails its bound" in gate(result(findings=(*GOOD, near)), policy=strict).paragraph
+    assert "label_errors fails its bound" in gate(result(findings=(*GOOD, whole, part)), policy=strict).paragraph

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from sterling.decide.policy import Waiver, load_policy, presets, waiver
+from sterling.kernel import registry
 from sterling.kernel.errors import InputError, UnknownName, UnreadableInput
 
 
@@ -38,6 +39,16 @@ def test_the_default_holds_the_documented_bounds() -> None:
     assert policy.benchmark.minority_rows == 30
     assert policy.required_for("compare") == ("two_sample_auc", "slice_coverage")
     assert policy.required_for("check") == ()
+
+
+def test_the_default_states_each_measures_own_bound() -> None:
+    import importlib
+
+    bounds = load_policy().bounds
+    for name in registry.names("measures"):
+        own = importlib.import_module(f"sterling.measures.{name}").BOUND
+        assert bounds.get(name, own) == own
+        assert name in bounds or name == "label_loss"  # which has one for classes and one for numbers
 
 
 def test_stakes_make_any_policy_at_least_as_strict(tmp_path: Path) -> None:

@@ -18,6 +18,9 @@ from sterling.kernel.finding import Finding, RuleOutcome, Status, Verdict
 # Beyond this many a list in the paragraph is cut: the result file has them all.
 MOST_NAMED = 6
 
+# What findings that have a target are ideally.
+TARGET = 0.5
+
 
 @dataclass(frozen=True, slots=True)
 class GateAnswer:
@@ -136,7 +139,11 @@ def _not_measured(result: Result, policy: Policy, rules: Sequence[RuleOutcome]) 
 def _stricter_bounds(result: Result, policy: Policy) -> dict[tuple[str | None, str], str]:
     """Findings that break or do not clear the bounds of the policy asked, where those differ from their own."""
     broken: dict[tuple[str | None, str], str] = {}
+    # A slice that its measure judges by a bound of its own is not what the policy's bound is about.
+    whole = {(f.candidate, f.measure): f.params.get("bound") for f in result.findings if f.slice is None}
     for finding in result.findings:
+        if finding.params.get("bound") != whole.get((finding.candidate, finding.measure)):
+            continue
         status, key = _judged_again(finding, policy), (finding.candidate, finding.name)
         if status is Status.FAIL and finding.measure not in policy.informs:
             broken[key] = f"{label_of(finding)} fails its bound {number(policy.bounds[finding.measure])}"
@@ -150,6 +157,8 @@ def _judged_again(finding: Finding, policy: Policy) -> Status | None:
     old, new = finding.params.get("bound"), policy.bounds.get(finding.measure)
     if not isinstance(finding.result, Estimate) or isinstance(old, bool) or not isinstance(old, (int, float)):
         return None
+    if new is not None and finding.better == "target":
+        new += TARGET  # such a bound says how far from its target a share may lie
     if new is None or abs(new) == abs(old):
         return None
     bound = math.copysign(new, old)  # measures whose gaps are negative record negative bounds

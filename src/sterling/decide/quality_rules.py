@@ -12,6 +12,8 @@ from sterling.decide.sentences import interval, joined, number, plural, sentence
 from sterling.kernel.estimate import Estimate, Unmeasured
 from sterling.kernel.finding import Finding, RuleOutcome, Status, Verdict
 
+# How wrong labels may lie, as `label_errors` tells them apart.
+PATTERNS = ("random", "clustered", "one-directional")
 # What shows that a generator has lost a part of what it learned from.
 NARROWED = ("slice_coverage", "rare_modes", "unique_values", "coverage")
 
@@ -67,7 +69,9 @@ def labels(case: Case) -> RuleOutcome | None:
         )
         return RuleOutcome("D3", "TOLERATE", names([*bad, *utility]), reason)
     lead = f"Labels in {case.who} do not follow the relation in the real data. Relabel them or fix the generator"
-    return RuleOutcome("D3", "RELABEL", names(bad), sentence(lead, bad[0].reason), Verdict.FIX)
+    kind = next((p for f in case.of("label_errors") if (p := f.evidence.get("pattern")) in PATTERNS), None)
+    reason = sentence(lead, bad[0].reason, f"The errors look {kind}" if kind else None)
+    return RuleOutcome("D3", "RELABEL", names(bad), reason, Verdict.FIX)
 
 
 def _concentrated(findings: Sequence[Finding]) -> list[str]:
