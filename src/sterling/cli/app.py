@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -58,7 +60,10 @@ def _root(
 def _finish(result: Result, *, json: Path | None, html: Path | None = None) -> None:
     from sterling.cli.show import show_result
 
-    show_result(result)  # before the files: what was found is not lost where a file cannot be written
+    try:
+        show_result(result)  # before the files: what was found is not lost where a file cannot be written
+    except BrokenPipeError:  # the reader of our output went away (`| head`): the files are wanted all the same
+        sys.stdout = open(os.devnull, "w")  # noqa: SIM115
     if json is not None:
         from sterling.decide.result import write_result
 

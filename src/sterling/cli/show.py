@@ -49,10 +49,19 @@ FAMILIES = {
 }
 
 
+class _Console(Console):
+    """A console that tells its caller when the reader of the output went away, instead of ending the process."""
+
+    def on_broken_pipe(self) -> None:
+        """Called by rich inside the handler of the error."""
+        self.quiet = True
+        raise BrokenPipeError
+
+
 def console() -> Console:
     """Standard output, at most 80 columns wide where its width is not known."""
-    probe = Console(highlight=False, soft_wrap=False)
-    return probe if probe.is_terminal else Console(highlight=False, width=80)
+    probe = _Console(highlight=False, soft_wrap=False)
+    return probe if probe.is_terminal else _Console(highlight=False, width=80)
 
 
 def show_result(result: Result) -> None:

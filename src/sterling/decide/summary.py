@@ -71,7 +71,9 @@ def _ground(decision: Decision, findings: Sequence[Finding]) -> str:
     if decision.verdict is Verdict.SHIP:
         mixed = [r.reason for r in decision.rules if r.outcome == "MIX" and r.waived is None]
         passed = sum(f.status is Status.PASS for f in findings)
-        clean = f"Nothing that was measured stands against it ({plural(passed, 'finding')} within bounds)."
+        left = sum(f.status is Status.UNDECIDED for f in findings)
+        counted = f"{plural(passed, 'finding')} within bounds{f', {left} open' if left else ''}"
+        clean = f"Nothing that was measured stands against it ({counted})."
         return mixed[0] if mixed else clean
     forced = [r for r in decision.rules if r.verdict is decision.verdict and r.waived is None]
     if not forced:

@@ -52,7 +52,7 @@ def forest(findings: Sequence[Finding], titles: Mapping[str, str]) -> str:
 
     Args:
         findings: whole-set findings and slices, any order.
-        titles: plain words by measure.
+        titles: a short name by measure.
     """
     several = len({f.candidate for f in findings}) > 1
     ordered = sorted(findings, key=lambda f: (f.status is not Status.FAIL, f.slice is not None))

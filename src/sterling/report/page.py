@@ -156,7 +156,7 @@ def page_of(result: Result, *, audience: Audience, created: str) -> Page:
     whole = [f for f in result.findings if f.slice is None and f.status is not Status.UNMEASURED]
     sliced = sorted((f for f in result.findings if f.slice is not None), key=lambda f: ORDER.index(f.status))
     small = SMALL if audience == "recipient" else None
-    picture, kind = _picture(result, curve, titles)
+    picture, kind = _picture(result, curve)
     return Page(
         result=result,
         audience=audience,
@@ -196,12 +196,12 @@ def _titles(findings: Sequence[Finding]) -> dict[str, str]:
     return known
 
 
-def _picture(
-    result: Result, curve: Curve | None, titles: Mapping[str, str]
-) -> tuple[str, Literal["curve", "gaps", "none"]]:
+def _picture(result: Result, curve: Curve | None) -> tuple[str, Literal["curve", "gaps", "none"]]:
     if curve is not None:
         return learning_curve(curve, _refused(result.decision.rules)), "curve"
-    drawn = forest([f for f in result.findings if f.slice is None or f.status is Status.FAIL], titles)
+    # Short names: there is no room for sentences beside a picture, and the table below says them.
+    short = {f.measure: f.measure.replace("_", " ").capitalize() for f in result.findings}
+    drawn = forest([f for f in result.findings if f.slice is None or f.status is Status.FAIL], short)
     return drawn, "gaps" if drawn else "none"
 
 

@@ -193,7 +193,7 @@ def _maximised(likelihood: NoiseLikelihood) -> NoiseLikelihood:
             low, left, at_left = left, right, at_right
             right = low + ratio * (high - low)
             at_right = height(right, at_right[1])
-    share = float((low + high) / 2)
+    share = 0.0 if low == 0.0 else float((low + high) / 2)  # the hill's top lies at the edge
     return replace(likelihood, share=share, best=_fitted(likelihood, share, at_left[1]))
 
 
