@@ -106,6 +106,49 @@ def test_a_shift_of_margins_is_no_gap() -> None:
         assert found[0].status in (Status.PASS, Status.UNDECIDED), found[0].reason
 
 
+def by_threads(n: int, seed: int, *, more: int = 9) -> View:
+    """One column hangs on nine others by weak threads."""
+    r = np.random.default_rng(seed)
+    hub = r.integers(5, size=n)
+    tied = (np.where(r.random(n) < 0.08, hub, r.integers(5, size=n)) for _ in range(more))
+    named = {"hub": hub, **{f"t{i}": t for i, t in enumerate(tied)}}
+    return View(n, "f", tuple(Column(k, Kind.CATEGORY, Role.FEATURE, v, tuple("abcde")) for k, v in named.items()))
+
+
+def test_a_column_torn_from_many_weak_threads_is_named_alone() -> None:
+    missed_by_pairs = 0
+    for seed in range(5):
+        real, other = by_threads(6000, 2 * seed), by_threads(6000, 2 * seed + 1)
+        assert measured(real, other, alpha=0.05)[0].status is not Status.FAIL
+        found = measured(real, shuffled(other, "hub"), alpha=0.001)
+        assert found[0].status is Status.FAIL
+        assert [f.slice for f in found[1:]] == ["column=hub"]
+        assert (found[0].reason or "").startswith("hub keeps ")
+        assert found[1].evidence["kept_at_most"] < 2 / 3
+        assert found[1].evidence["gain_synthetic"] < found[1].evidence["gain_real"] / 2
+        missed_by_pairs += found[0].evidence["failing"] == 0
+    assert missed_by_pairs >= 3  # no pair is certainly off by itself
+
+
+def test_what_is_no_tear_names_no_column() -> None:
+    r, real, other = np.random.default_rng(0), view(10_000, 0), view(10_000, 1)
+    pool = view(30_000, 2)
+    weight = np.where(pool.column("age").values > 50, 2.0, 1.0)
+    twice = pool.take(np.flatnonzero(r.random(30_000) < weight / 4))
+    fewer = other.take(np.flatnonzero((other.column("job").values != 2) | (r.random(10_000) > 0.3)))
+    none = other.take(np.flatnonzero(other.column("job").values != 2))
+    pay = other.column("pay").values
+    noisy = changed(other, "pay", np.where(r.random(10_000) < 0.05, 1 - pay, pay))
+    for changed_rows in (twice, fewer, none, noisy):
+        assert not measured(real, changed_rows, alpha=0.05)[0].evidence["torn"]
+
+
+def test_a_wide_bound_tolerates_a_torn_column() -> None:
+    real, torn = by_threads(6000, 0), shuffled(by_threads(6000, 1), "hub")
+    assert measured(real, torn, bound=0.05)[0].params["kept_bound"] == pytest.approx(2 / 3)
+    assert measured(real, torn, bound=0.15)[0].status is not Status.FAIL
+
+
 def test_the_census_faults_are_seen(adult: object) -> None:
     from sterling.modalities.tabular import Tabular
     from sterling.sources.frames import from_frame

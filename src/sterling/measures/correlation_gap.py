@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -23,10 +23,15 @@ from sterling.stats.dependence import (
     pair_tables,
     starts_of,
 )
+from sterling.stats.kept_dependence import Kept, in_both, threads, torn_columns
 from sterling.stats.slices import Cut, cut_column
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from sterling.kernel.view import AnyArray, Bools, Floats
+
+    _Codes = list[AnyArray]
 
 # Half of Cohen's "small" effect w = .1, for the distance is w / 2.
 BOUND = 0.05
@@ -38,6 +43,10 @@ MOST_FINDINGS = 10
 MOST_SHOWN = 20
 # A column is named in place of its pairs when so many of them are certainly off.
 BLAMED = 3
+# The share of its dependence on all other columns that a column may lose, at the default bound of a pair; with so
+# many rows of each set at least.
+LOSS = 1 / 3
+LEAST_ADDED = 200
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -51,6 +60,7 @@ class _Pairs:
         found: the chi-squared evidence.
         strength: [p] Cramer's V of the real and [p] of the synthetic rows.
         at_least: [p] lower bounds, corrected for all pairs.
+        torn: columns that lost much of their dependence on all others together, the worst first.
     """
 
     cuts: list[Cut]
@@ -59,6 +69,7 @@ class _Pairs:
     found: Dependence
     strength: tuple[Floats, Floats]
     at_least: Floats
+    torn: tuple[Kept, ...] = ()
 
     def title(self, row: int) -> str:
         """Such as "hours_per_week&occupation"."""
@@ -79,30 +90,35 @@ def correlation_gap(
     failing pairs share one column, that column has one finding, `column=NAME`; other pairs that fail
     by themselves have theirs, `columns=A&B`.
 
+    A second look adds up all pairs of a column, for one that hangs on many others by weak threads: it fails, with
+    a finding `column=NAME`, if it certainly keeps less than 2/3 of what it tells about the others (a bound of
+    twice the default tolerates twice the loss). Columns that only depended on such a column are not named for it.
+
     Args:
         real: train rows.
         synthetic: the rows to be judged.
         holdout: not used.
-        rng: not used; nothing is sampled.
-        terms: `bound` is the largest tolerable distance, default .05; `alpha` is shared by the pairs;
-            `slices` are columns that are looked at first where there are more than 60.
+        rng: halves the real rows for the second look.
+        terms: `bound` is the largest tolerable distance, default .05; `alpha` is shared by the pairs (half)
+            and the columns (half); `slices` are columns that are looked at first where there are more than 60.
 
     Returns:
         Distances, 0 (same odds ratios) to 1; smaller is better. Lower ends of single pairs and of the whole
         are corrected for all pairs.
 
     Source: Bartlett 1935 and Birch 1963 (no three-factor interaction); Le Cam 1986 (the distance); Patnaik 1949
-        (bounds of the noncentrality); Cohen 1988 (w).
+        (bounds of the noncentrality); Cohen 1988 (w); Fieller 1954 (limits of the share that is kept).
     """
     bound = BOUND if terms.bound is None else terms.bound
     params: dict[str, Json] = {"bound": bound, "alpha": terms.alpha, "n_real": real.n, "n_synthetic": synthetic.n}
     chosen = _chosen(real, terms)
     if min(real.n, synthetic.n) < LEAST_ROWS or len(chosen) < 2:
         return (_unmeasured(real, synthetic, params),)
-    pairs = _pairs(real, synthetic, chosen, terms)
+    pairs = _pairs(real, synthetic, chosen, terms, rng)
     all_columns = sum(c.role is not Role.WEIGHT for c in real.columns or ())
     looks = len(pairs.index)
     params |= {"pairs": looks, "pairs_left_out": all_columns * (all_columns - 1) // 2 - looks}
+    params |= {"kept_bound": _kept_bound(terms), "columns": len(chosen), "columns_left_out": all_columns - len(chosen)}
     if not (pairs.found.df > 0).any():
         return (_unmeasured(real, synthetic, params),)
     failing = pairs.at_least > bound
@@ -119,18 +135,59 @@ def _chosen(real: View, terms: Terms) -> list[Column]:
     return (first + [c for c in columns if c not in first])[:MOST_COLUMNS] if len(columns) > MOST_COLUMNS else columns
 
 
-def _pairs(real: View, synthetic: View, chosen: list[Column], terms: Terms) -> _Pairs:
+def _kept_bound(terms: Terms) -> float:
+    """The share of its dependence that a column must keep; 0 (nothing is judged) under a very wide bound."""
+    return max(1 - LOSS * (BOUND if terms.bound is None else terms.bound) / BOUND, 0.0)
+
+
+def _pairs(real: View, synthetic: View, chosen: list[Column], terms: Terms, rng: np.random.Generator) -> _Pairs:
     cuts = [cut_column(c, bins=BINS, least=LEAST_COUNT, most=LEVELS) for c in chosen]
     widths = [len(cut.labels) for cut in cuts]
     index = np.array(list(itertools.combinations(range(len(cuts)), 2)))
-    tables: list[Floats] = []
-    for side in (real, synthetic):
-        counts = cross_counts([cut.assign(side.column(cut.name)) for cut in cuts], widths)
-        tables.append(pair_tables(counts, starts_of(widths), index))
-    found = dependence_gap(*tables)
-    at_least = found.bounds(alpha=terms.alpha / len(index))[0]
-    strength = association(tables[0]), association(tables[1])
-    return _Pairs(cuts, index, (tables[0], tables[1]), found, strength, at_least)
+    orders = rng.permutation(real.n), rng.permutation(synthetic.n)
+    whole = [
+        [cut.assign(side.column(cut.name))[order] for cut in cuts]
+        for side, order in zip((real, synthetic), orders, strict=True)
+    ]
+    parts = _parts(*whole)
+    one, other, b = (_tables(c, widths, index) for c in parts)
+    a = one + other
+    found = dependence_gap(a, b)
+    at_least = found.bounds(alpha=terms.alpha / 2 / len(index))[0]
+    torn = _torn(whole, (parts, (one, other, b)), widths, index, terms)
+    return _Pairs(cuts, index, (a, b), found, (association(a), association(b)), at_least, torn)
+
+
+def _parts(real: _Codes, synthetic: _Codes) -> tuple[_Codes, _Codes, _Codes]:
+    """One half of the real rows, the other half, and the synthetic rows."""
+    half = real[0].size // 2
+    return [c[:half] for c in real], [c[half:] for c in real], synthetic
+
+
+def _tables(codes: _Codes, widths: list[int], index: AnyArray) -> Floats:
+    return pair_tables(cross_counts(codes, widths), starts_of(widths), index)
+
+
+def _torn(
+    sides: list[_Codes],
+    counted: tuple[tuple[_Codes, _Codes, _Codes], tuple[Floats, Floats, Floats]],
+    widths: list[int],
+    index: AnyArray,
+    terms: Terms,
+) -> tuple[Kept, ...]:
+    """The columns that lost much of what they have to do with all others together."""
+    masks = in_both(sides[0], sides[1], widths)
+    if not _kept_bound(terms) or min(int(mask.sum()) for mask in masks) < LEAST_ADDED:
+        return ()
+    parts, tables = counted
+    if not all(mask.all() for mask in masks):
+        parts = _parts(*([c[mask] for c in codes] for codes, mask in zip(sides, masks, strict=True)))
+        one, other, synthetic = (_tables(c, widths, index) for c in parts)
+        tables = one, other, synthetic
+    return torn_columns(
+        threads(index, len(widths), tables, parts),
+        bound=_kept_bound(terms), alpha=terms.alpha / 2, level=terms.level, most=MOST_FINDINGS,
+    )  # fmt: skip
 
 
 def _causes(pairs: _Pairs, failing: Bools) -> tuple[list[tuple[int, list[int]]], list[int]]:
@@ -139,18 +196,27 @@ def _causes(pairs: _Pairs, failing: Bools) -> tuple[list[tuple[int, list[int]]],
     off = pairs.at_least > 0
     left = failing.copy()
     blamed: list[tuple[int, list[int]]] = []
+    for column in (kept.column for kept in pairs.torn):
+        mine = (pairs.index == column).any(axis=1)
+        blamed.append((column, _by_gap(pairs, mine & left)))
+        left &= ~mine
+        off &= ~mine
     for _ in range(MOST_FINDINGS):
         holds = [(pairs.index == c).any(axis=1) & off for c in range(len(pairs.cuts))]
         able = [c for c, h in enumerate(holds) if h.sum() >= BLAMED and (h & left).any()]
         if not able:
             break
         worst = max(able, key=lambda c: (int((holds[c] & left).sum()), float(pairs.at_least[holds[c]].sum())))
-        rows = np.flatnonzero(holds[worst] & left)
-        blamed.append((worst, [int(r) for r in rows[np.argsort(-pairs.at_least[rows], kind="stable")]]))
+        blamed.append((worst, _by_gap(pairs, holds[worst] & left)))
         left &= ~holds[worst]
         off &= ~holds[worst]
-    rest = np.flatnonzero(left)
-    return blamed, [int(r) for r in rest[np.argsort(-pairs.at_least[rest], kind="stable")]]
+    return blamed, _by_gap(pairs, left)
+
+
+def _by_gap(pairs: _Pairs, chosen: Bools) -> list[int]:
+    """Positions of the chosen pairs, the most certain gap first."""
+    rows = np.flatnonzero(chosen)
+    return [int(r) for r in rows[np.argsort(-pairs.at_least[rows], kind="stable")]]
 
 
 def _whole(
@@ -171,26 +237,28 @@ def _whole(
     result = _estimate(pairs, worst, terms)
     status = (
         Status.FAIL
-        if failing.any()
+        if failing.any() or pairs.torn
         else Status.WARN
         if result.low > bound
         else status_of(0.0, high, bound, better="lower")
     )
     result = Estimate(result.value, result.low, max(result.value, high), result.n, result.level, result.method)
     table: list[Json] = [_row(pairs, int(r)) for r in order[:MOST_SHOWN]]
+    torn: list[Json] = [_torn_row(pairs, k) for k in pairs.torn]
     return Finding(
         "correlation_gap", result, "lower", status, reason=_sentence(pairs, failing, blamed, worst, bound),
-        params=params, evidence={"pairs": table, "failing": int(failing.sum())},
+        params=params, evidence={"pairs": table, "failing": int(failing.sum()), "torn": torn},
     )  # fmt: skip
 
 
 def _estimate(pairs: _Pairs, row: int, terms: Terms) -> Estimate:
     looks = len(pairs.index)
-    low, high = pairs.found.bounds(alpha=(1 - terms.level) / 2 / looks)
+    found = replace(pairs.found, statistic=pairs.found.statistic[[row]], df=pairs.found.df[[row]])
+    low, high = (float(x[0]) for x in found.bounds(alpha=(1 - terms.level) / 2 / looks))
     value = float(pairs.found.gap[row])
     n = int(pairs.tables[0][row].sum() + pairs.tables[1][row].sum())
     method = f"noncentral chi-squared, {looks} looks"
-    return Estimate(value, min(value, float(low[row])), max(value, float(high[row])), n, terms.level, method)
+    return Estimate(value, min(value, low), max(value, high), n, terms.level, method)
 
 
 def _row(pairs: _Pairs, row: int) -> dict[str, Json]:
@@ -221,11 +289,20 @@ def _words(pairs: _Pairs, row: int) -> str:
 
 def _sentence(pairs: _Pairs, failing: Bools, blamed: list[tuple[int, list[int]]], worst: int, bound: float) -> str:
     looks = len(pairs.index)
+    lost = ""
+    if pairs.torn:
+        lost = _lost(pairs, pairs.torn[0])
+        lost += f"; so little is kept by {', '.join(_names(pairs, pairs.torn[1:]))} too. " if pairs.torn[1:] else ". "
     if failing.any():
         because = f" {', '.join(pairs.cuts[c].name for c, _ in blamed[:3])} explains most of it." if blamed else ""
         return (
-            f"{int(failing.sum())} of {looks} pairs of columns depend on each other differently by more than "
+            f"{lost}{int(failing.sum())} of {looks} pairs of columns depend on each other differently by more than "
             f"{bound:g}; the worst is {_words(pairs, worst)}.{because}"
+        )
+    if lost:
+        return (
+            f"{lost}No single pair is certainly off by more than {bound:g}; the one that stands out is "
+            f"{_words(pairs, worst)}."
         )
     return (
         f"The pair of {looks} whose dependence differs most is {_words(pairs, worst)}; chance alone gives about "
@@ -233,17 +310,52 @@ def _sentence(pairs: _Pairs, failing: Bools, blamed: list[tuple[int, list[int]]]
     )
 
 
+def _lost(pairs: _Pairs, kept: Kept) -> str:
+    share = f"{100 * max(kept.share, 0.0):.0f} %"
+    return (
+        f"{pairs.cuts[kept.column].name} keeps {share} of what it has to do with the other columns "
+        f"(at most {100 * max(kept.at_most, 0.0):.0f} %)"
+    )
+
+
+def _names(pairs: _Pairs, torn: Sequence[Kept]) -> list[str]:
+    return [pairs.cuts[k.column].name for k in torn]
+
+
+def _torn_row(pairs: _Pairs, kept: Kept) -> dict[str, Json]:
+    """One torn column: the share it keeps with its limits, and the nats behind it."""
+    return {
+        "column": pairs.cuts[kept.column].name,
+        "kept": round(kept.share, 4),
+        "kept_low": round(kept.low, 4) if np.isfinite(kept.low) else None,
+        "kept_high": round(kept.high, 4) if np.isfinite(kept.high) else None,
+        "kept_at_most": round(kept.at_most, 4),
+        "gain_real": round(kept.real, 5),
+        "gain_synthetic": round(kept.synthetic, 5),
+    }
+
+
 def _column_finding(
     pairs: _Pairs, column: int, rows: list[int], terms: Terms, bound: float, params: dict[str, Json]
 ) -> Finding:
     name = pairs.cuts[column].name
-    reason = (
-        f"{name} no longer depends on other columns as it does in the real rows: {len(rows)} of its pairs are off "
-        f"by more than {bound:g}, most of all {_words(pairs, rows[0])}."
+    kept = next((k for k in pairs.torn if k.column == column), None)
+    shown = rows or list(kept.pairs if kept else ())
+    off = (
+        f"{len(rows)} of its pairs are off by more than {bound:g}, most of all {_words(pairs, rows[0])}"
+        if rows
+        else f"most is lost in the pair {_words(pairs, shown[0])}"
     )
-    evidence: dict[str, Json] = {"pairs": [_row(pairs, r) for r in rows[:MOST_SHOWN]]}
+    reason = (
+        f"{_lost(pairs, kept)}: {off}."
+        if kept
+        else f"{name} no longer depends on other columns as it does in the real rows: {off}."
+    )
+    evidence: dict[str, Json] = {"pairs": [_row(pairs, r) for r in shown[:MOST_SHOWN]]}
+    if kept:
+        evidence |= _torn_row(pairs, kept)
     return Finding(
-        "correlation_gap", _estimate(pairs, rows[0], terms), "lower", Status.FAIL,
+        "correlation_gap", _estimate(pairs, shown[0], terms), "lower", Status.FAIL,
         slice=f"column={name}", reason=reason, params=params, evidence=evidence,
     )  # fmt: skip
 
