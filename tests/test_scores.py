@@ -122,3 +122,18 @@ def test_one_class_and_a_constant_are_callers_bugs() -> None:
         scores.auc(np.ones(5), np.arange(5.0))
     with pytest.raises(ValueError, match="varies"):
         scores.r2(np.ones(5), np.arange(5.0))
+
+
+@pytest.mark.parametrize("kind", ["auc", "macro_auc", "r2"])
+@pytest.mark.parametrize("arms", [1, 2])
+def test_the_error_by_influence_is_that_of_resampling(kind: scores.ScoreKind, arms: int, monkeypatch) -> None:
+    r = np.random.default_rng(4)
+    n = scores.MANY_ROWS
+    y = r.normal(size=n) if kind == "r2" else r.integers(2 if kind == "auc" else 3, size=n)
+    wide = (n, 3) if kind == "macro_auc" else (n,)
+    truth = y if kind != "macro_auc" else np.eye(3)[y]
+    models = [[truth + r.normal(0, 0.8 + 0.1 * k, size=wide) for k in range(2)] for _ in range(arms)]
+    quick = scores.sampling_error(kind, y, models, draws=10, rng=np.random.default_rng(0))
+    monkeypatch.setattr(scores, "MANY_ROWS", n + 1)
+    slow = scores.sampling_error(kind, y, models, draws=3000, rng=np.random.default_rng(0))
+    assert quick == pytest.approx(slow, rel=0.06)

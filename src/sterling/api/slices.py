@@ -70,8 +70,10 @@ def judge_slices(
         if few < FEWEST:
             findings += [_too_few(name, label, few, arena.candidates[index].name) for name in names[:1]]
             continue
+        # How labels follow from a group is outcome_gap's question; a slice that was asked for gets the full answer.
+        asked = names if label.partition("=")[0] in terms.slices else [n for n in names if n != "label_loss"]
         found = run_panel(
-            {name: registry.resolve("measures", name) for name in names},
+            {name: registry.resolve("measures", name) for name in asked},
             real.take(among_real),
             made.take(among_made),
             holdout=None,

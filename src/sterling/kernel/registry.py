@@ -9,7 +9,8 @@ from __future__ import annotations
 import importlib
 import pkgutil
 from dataclasses import MISSING, fields
-from importlib.metadata import entry_points
+from functools import cache
+from importlib.metadata import EntryPoint, entry_points
 from typing import Any, Literal
 
 from sterling.kernel.errors import InputError, UnknownName
@@ -22,7 +23,13 @@ def names(room: Room) -> tuple[str, ...]:
     """All public names of a room, built-ins and plug-ins, sorted; imports none of them."""
     package = importlib.import_module(f"sterling.{room}")
     own = {m.name for m in pkgutil.iter_modules(package.__path__) if not m.name.startswith("_")}
-    return tuple(sorted(own | {e.name for e in entry_points(group=f"sterling.{room}")}))
+    return tuple(sorted(own | {e.name for e in _plug_ins(room)}))
+
+
+@cache
+def _plug_ins(room: Room) -> tuple[EntryPoint, ...]:
+    """What other packages offer; what is installed does not change while a process runs."""
+    return tuple(entry_points(group=f"sterling.{room}"))
 
 
 def resolve(room: Room, name: str) -> Any:
@@ -33,7 +40,7 @@ def resolve(room: Room, name: str) -> Any:
     """
     if name not in names(room):
         raise UnknownName.among(name, names(room), what=room.removesuffix("s").replace("modalitie", "modality"))
-    for entry in entry_points(group=f"sterling.{room}"):
+    for entry in _plug_ins(room):
         if entry.name == name:
             return entry.load()
     module = importlib.import_module(f"sterling.{room}.{name}")

@@ -12,7 +12,7 @@ from sterling.kernel.protocols import PredictingLearner, Terms, measure
 from sterling.kernel.view import Column, Need, View
 from sterling.stats.bounds import normal_quantile, status_of
 from sterling.stats.conditional import dealt, is_number
-from sterling.stats.scores import bootstrap_scores, metric_name, score_of, scoring_arrays, unscorable
+from sterling.stats.scores import metric_name, sampling_error, score_of, scoring_arrays, unscorable
 
 if TYPE_CHECKING:
     from sterling.kernel.view import AnyArray, Floats
@@ -71,7 +71,7 @@ def transfer_drop(
     value, error = flattering - honest, float(np.hypot(own, other))
     half = normal_quantile((1 - terms.level) / 2) * error
     at_least = value - normal_quantile(terms.alpha) * error
-    result = Estimate(value, value - half, value + half, parts[1].n + holdout.n, terms.level, "bootstrap of both tests")
+    result = Estimate(value, value - half, value + half, parts[1].n + holdout.n, terms.level, "rows of both tests")
     what = metric_name(_target(holdout))
     reason = (
         f"The model trained on synthetic rows scores {what} {flattering:.3f} on synthetic and {honest:.3f} on real "
@@ -127,6 +127,6 @@ def _tested(predicted: list[Floats], target: Column, *, rng: np.random.Generator
     scores = np.array([score_of(target, p) for p in predicted])
     kind, y, ready = scoring_arrays(target, predicted)
     draws = int(np.clip(MOST_DRAWN // max(1, y.size), 200, 500))
-    drawn = bootstrap_scores(kind, y, ready, draws=draws, rng=rng).mean(axis=1)
+    error = sampling_error(kind, y, [ready], draws=draws, rng=rng)
     between = float(scores.var(ddof=1)) / scores.size if scores.size > 1 else 0.0
-    return float(scores.mean()), float(np.sqrt(drawn.var(ddof=1) + between))
+    return float(scores.mean()), float(np.sqrt(error**2 + between))

@@ -13,7 +13,7 @@ from sterling.kernel.finding import Finding, Json, Status
 from sterling.kernel.protocols import Learner, PredictingLearner, ScoringLearner, Terms, measure
 from sterling.kernel.view import Column, Need, View
 from sterling.stats.bounds import normal_quantile, status_of
-from sterling.stats.scores import bootstrap_scores, metric_name, score_of, scoring_arrays, unscorable
+from sterling.stats.scores import metric_name, sampling_error, score_of, scoring_arrays, unscorable
 
 if TYPE_CHECKING:
     from sterling.kernel.view import Floats
@@ -140,7 +140,7 @@ def _by_predictions(
         if len(predicted) in (min(2, terms.runs), terms.runs):
             value, error, means = _difference(target, predicted, rng=rng)
     half, far = (normal_quantile(a) * error for a in ((1 - terms.level) / 2, terms.alpha))
-    method = f"paired bootstrap of benchmark rows, {len(predicted)} trainings an arm"
+    method = f"paired over benchmark rows, {len(predicted)} trainings an arm"
     estimate = Estimate(value, value - half, value + half, trial.benchmark.n, terms.level, method)
     return estimate, value + far, [float(s) for s in means]
 
@@ -153,11 +153,10 @@ def _difference(
     scores: Floats = np.array([[score_of(target, p) for p in run] for run in predicted])
     kind, y, ready = scoring_arrays(target, [run[arm] for arm in (0, 1) for run in predicted])
     draws = int(np.clip(MOST_DRAWN // max(1, y.size), 200, 1000))
-    drawn = bootstrap_scores(kind, y, ready, draws=draws, rng=rng)
-    paired = drawn[:, :runs].mean(axis=1) - drawn[:, runs:].mean(axis=1)
+    paired = sampling_error(kind, y, [ready[:runs], ready[runs:]], draws=draws, rng=rng)
     between = float(scores.var(axis=0, ddof=1).sum()) / runs if runs > 1 else 0.0
     means = scores.mean(axis=0)
-    return float(means[0] - means[1]), float(np.sqrt(paired.var(ddof=1) + between)), means
+    return float(means[0] - means[1]), float(np.sqrt(paired**2 + between)), means
 
 
 def _by_scores(trial: _Trial, *, rng: np.random.Generator) -> tuple[Estimate, float, list[Json]] | Unmeasured:

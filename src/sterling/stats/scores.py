@@ -22,6 +22,8 @@ CHANCE: dict[ScoreKind, float] = {"auc": 0.5, "macro_auc": 0.5, "r2": 0.0}
 LEAST_PROBABILITY = 1e-6
 # Resample counts are held for this many (row, draw) pairs at a time: 32 MB of float32.
 MOST_COUNTS = 8_000_000
+# From this many benchmark rows on, a score's error by the influence of its rows is as good as by resampling them.
+MANY_ROWS = 2_000
 
 
 def auc(y01: AnyArray, scores: Floats, weights: Floats | None = None) -> float:
@@ -110,6 +112,54 @@ def bootstrap_scores(
         counts = resample_counts(strata, draws=stop - start, rng=rng)
         for j, prediction in enumerate(predictions):
             out[start:stop, j] = of(y, prediction, counts)
+    return out
+
+
+def sampling_error(
+    kind: ScoreKind, y: AnyArray, arms: Sequence[Sequence[Floats]], *, draws: int, rng: np.random.Generator
+) -> float:
+    """Standard error, over benchmark rows, of the mean score of one arm or of the difference of two.
+
+    By the rows' influence on the score where they are many, and by resampling them where they are few.
+
+    Args:
+        kind: as in `bootstrap_scores`.
+        y: as there.
+        arms: the predictions of the models of one arm, or of two that are compared on the same rows.
+        draws: resamplings where rows are few.
+        rng: the stream of this task.
+
+    Source: influence of a row on an AUC, DeLong et al. 1988; on R2, delta method (Efron & Tibshirani 1993, ch. 21).
+    """
+    if y.shape[0] >= MANY_ROWS:
+        means = [np.mean([_influence(kind, y, p) for p in arm], axis=0) for arm in arms]
+        return float(np.sqrt(np.square(means[0] - means[1] if len(means) > 1 else means[0]).sum()))
+    drawn = bootstrap_scores(kind, y, [p for arm in arms for p in arm], draws=draws, rng=rng)
+    first = drawn[:, : len(arms[0])].mean(axis=1)
+    paired = first - drawn[:, len(arms[0]) :].mean(axis=1) if len(arms) > 1 else first
+    return float(paired.std(ddof=1))
+
+
+def _influence(kind: ScoreKind, y: AnyArray, prediction: Floats) -> Floats:
+    """[n] by how much each row moves the score; squares add up to its variance, classes of fixed size."""
+    if kind == "r2":
+        error, around = np.square(y - prediction), y - y.mean()
+        spread = float(np.square(around).mean())
+        return (error.mean() * np.square(around) / spread - error) / spread / y.size
+    if kind == "auc":
+        return _placed(y == 1, prediction)
+    present = np.unique(y)
+    return np.mean([_placed(y == k, prediction[:, k]) for k in present], axis=0)
+
+
+def _placed(positive: AnyArray, scores: Floats) -> Floats:
+    """[n] influence of each row on the AUC of the positives against the rest."""
+    out = np.empty(scores.size)
+    for side, others, sign in ((positive, ~positive, 1.0), (~positive, positive, -1.0)):
+        ordered = np.sort(scores[others])
+        below = np.searchsorted(ordered, scores[side], side="left") + np.searchsorted(ordered, scores[side], "right")
+        share = below / (2 * ordered.size)
+        out[side] = sign * (share - share.mean()) / max(1, int(side.sum()) - 1)
     return out
 
 
