@@ -123,6 +123,7 @@ class _Seen:
         torn: columns, the target aside, that are torn from all the others.
         gone: categories of which a level by itself is thin.
         label_slices: whether labels are wrong in slices rather than everywhere.
+        blamed: columns in whose slices the outcome is off.
     """
 
     target: str | None
@@ -131,6 +132,7 @@ class _Seen:
     torn: frozenset[str]
     gone: frozenset[str]
     label_slices: bool
+    blamed: frozenset[str]
 
     @classmethod
     def of(cls, failing: Sequence[Finding], target: str | None) -> _Seen:
@@ -143,6 +145,7 @@ class _Seen:
             _columns(f for f in single if f.measure == "correlation_gap") - {target},
             _columns(gone),
             any(f.measure == "label_loss" and f.slice is not None for f in failing),
+            _columns(f for f in failing if f.measure in ("outcome_gap", "label_loss")),
         )
 
     def explains(self, finding: Finding) -> bool:
@@ -163,7 +166,10 @@ class _Seen:
         if name == "marginal_gap":
             return bool(mine) and mine <= self.gone
         if name in ("slice_coverage", "representation", "rare_modes", "unique_values"):
-            # A number that has moved empties its slices; a torn column empties the pairs it stands in.
+            # A number that has moved empties its slices; a torn column empties the pairs it stands in; outcomes that
+            # were turned in a group are missing there.
+            if self.target in mine and (mine - {self.target}) & self.blamed:
+                return True
             return bool(mine & ((self.shifted - self.gone) | self.torn))
         return False
 
