@@ -96,8 +96,7 @@ def shifted_column(rng: np.random.Generator) -> tuple[float, float]:
 
 def copied_rows(rng: np.random.Generator) -> tuple[float, float]:
     """5 % of the synthetic rows are copies; no two real rows are alike."""
-    fresh = rng.permutation(10**6)
-    real, others, held = fresh[:500], fresh[500:1000], fresh[1000:1500]
+    real, others, held = rng.integers(2**53, size=(3, 500))  # no two alike, for all practical purposes
     copied = rng.random(500) < 0.05
     made = np.where(copied, real[rng.integers(500, size=500)], others)
     sets = [view(number(h.astype(float)), hashes=h.astype(np.uint64)) for h in (real, made, held)]
@@ -111,6 +110,14 @@ def rarer_group(rng: np.random.Generator) -> tuple[float, float]:
     return taken("representation", real, made, rng)
 
 
+def repeated_rows(rng: np.random.Generator) -> tuple[float, float]:
+    """Synthetic rows come in pairs of which one in ten is twice the same: 5 % repeat an earlier row."""
+    real, first, second = rng.integers(2**53, size=(3, 500))
+    made = np.concatenate([first, np.where(rng.random(500) < 0.1, first, second)])
+    sets = [view(number(h.astype(float)), hashes=h.astype(np.uint64)) for h in (np.r_[real, real + 1], made)]
+    return taken("duplicates", sets[0], sets[1], rng)
+
+
 CASES: dict[str, Case] = {
     "clopper_pearson": Case(0.02, share),
     "ratio_bounds": Case(0.5, ratio),
@@ -120,6 +127,7 @@ CASES: dict[str, Case] = {
     "marginal_gap": Case(math.erf(0.15 / math.sqrt(2)), shifted_column),
     "copies": Case(0.05, copied_rows),
     "representation": Case(0.5, rarer_group),
+    "duplicates": Case(0.05, repeated_rows),
 }
 
 
