@@ -297,7 +297,7 @@ def test_d11_a_group_that_is_treated_otherwise() -> None:
 
 def test_the_cause_is_named_before_what_follows_from_it() -> None:
     auc = found("two_sample_auc", 0.9, Status.FAIL)
-    torn = found("correlation_gap", 0.3, Status.FAIL, slice="column=hours")
+    torn = found("correlation_gap", 0.3, Status.FAIL, slice="column=hours", evidence={"kept": 0.1})
     empty = found("slice_coverage", 0.1, Status.FAIL, slice="age=17-20&hours=40", better="higher")
     labels = found("label_loss", 0.1, Status.FAIL)
     decision = judge((*clean(), auc, empty, labels, torn), target="label")
@@ -318,6 +318,11 @@ def test_the_cause_is_named_before_what_follows_from_it() -> None:
     moved = found("marginal_gap", 0.3, Status.FAIL, slice="column=age")
     young = found("slice_coverage", 0.0, Status.FAIL, slice="age=17-20", better="higher")
     assert judge((*clean(), young, moved)).rules[0].because[0] == moved.name
+    hole = found("slice_coverage", 0.0, Status.FAIL, slice="age=52-58&sex=F", better="higher")
+    pairs = found("correlation_gap", 0.2, Status.FAIL, slice="column=age")
+    all_pairs = found("correlation_gap", 0.2, Status.FAIL)
+    inside = found("marginal_gap", 0.2, Status.FAIL, slice="sex=F")
+    assert judge((*clean(), pairs, all_pairs, inside, hole)).rules[0].because[0] == hole.name
     level = found("slice_coverage", 0.0, Status.FAIL, slice="race=Black", better="higher")
     race = found("marginal_gap", 0.1, Status.FAIL, slice="column=race")
     assert judge((*clean(), race, level)).rules[0].because[0] == level.name

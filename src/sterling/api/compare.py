@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import datetime
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from sterling.api.canaries import canary_views
 from sterling.api.inputs import Arena, Roles, known_origin, minority_rows, prepare
 from sterling.kernel import registry
 from sterling.kernel.finding import Finding, Status
@@ -117,6 +119,7 @@ def judge(
             elsewhere={name: whole for name, m in measures.items() if against_all(mark_of(m), arena)},
         )
     )
+    findings = _with_canaries(findings, arena, index, policy=policy, seed=seed, terms=terms)
     asked = (*slices, *(c.name for c in whole.with_role(Role.GROUP)))
     failed = {f.measure for f in findings if f.status is Status.FAIL}
     findings += judge_slices(
@@ -124,6 +127,26 @@ def judge(
     )
     place = {name: i for i, name in enumerate(measures)}
     return tuple(sorted(findings, key=lambda f: place.get(f.measure, len(place))))
+
+
+def _with_canaries(
+    findings: list[Finding], arena: Arena, index: int, *, policy: Policy, seed: int, terms: Terms
+) -> list[Finding]:
+    """The findings with what became of the canaries, where our own generator planted some."""
+    from sterling.run.panel import run_panel
+
+    sets = canary_views(arena, index)
+    if sets is None:
+        return findings
+    real, twins, made = sets
+    # Planted by a coin and looked for once: a hundredth of the budget, as for any measure that seldom applies.
+    measures = {"canaries": registry.resolve("measures", "canaries")}
+    found = run_panel(
+        measures, real, made, holdout=twins, holdout_clean=True, seed=seed,
+        terms=replace(terms, alpha=terms.alpha / 100), bounds=policy.bounds,
+        candidate=arena.candidates[index].name, on_event=silent,
+    )  # fmt: skip
+    return [f for f in findings if f.measure != "canaries"] + list(found)
 
 
 def against_all(mark: Mark, arena: Arena) -> bool:

@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 import pyarrow as pa
 
+from sterling.api.canaries import most_canaries, noted, planted
 from sterling.api.inputs import Roles, declare, load
 from sterling.api.settings import from_mapping, from_pairs
 from sterling.kernel import seeds
@@ -33,6 +34,7 @@ def generate(
     settings: Sequence[str] | Mapping[str, Any] = (),
     target: str | None = None,
     schema: Path | None = None,
+    canaries: int = 0,
     workers: int = 1,
     on_event: OnEvent = silent,
 ) -> Dataset:
@@ -47,6 +49,7 @@ def generate(
         settings: the generator's settings, as a mapping or "key=value" strings.
         target: the column a model shall predict, for generators that treat it apart.
         schema: TOML that overrides kinds and roles of columns.
+        canaries: made-up records to plant among the rows learned from; `compare` then says whether they come out.
         workers: processes.
         on_event: hears progress.
 
@@ -70,7 +73,14 @@ def generate(
         check_out(out)
     whole = declare(load(source, origin=Origin.REAL, schema=schema), Roles(target=target))
     train, _ = split(whole)
-    made = sample_from(train, made_by, name=name, rows=rows, seed=seed, workers=workers, on_event=on_event)
+    if not 0 <= canaries <= most_canaries(train):
+        raise InputError(
+            f"{train.rows:,} train rows cannot bear {canaries} canaries",
+            mend=f"plant 0 to {most_canaries(train):,}: one row in twenty",
+        )
+    made = sample_from(
+        train, made_by, name=name, rows=rows, seed=seed, canaries=canaries, workers=workers, on_event=on_event
+    )
     return made if out is None else write_out(made.batches(), out, like=made)
 
 
@@ -81,6 +91,7 @@ def sample_from(
     name: str,
     rows: int,
     seed: int,
+    canaries: int = 0,
     engine: Engine = "local",
     workers: int = 1,
     on_event: OnEvent = silent,
@@ -92,7 +103,8 @@ def sample_from(
     if train.rows == 0:
         raise InputError(f"{train.name} has no rows to learn from", mend="give more real rows")
     on_event("step", {"text": f"fitting {name} on {train.rows:,} rows"})
-    fitted = generator.fit(train, rng=seeds.stream(seed, "generate", name, "fit"))
+    seen = planted(train, canaries, seed=seed) if canaries else train
+    fitted = generator.fit(seen, rng=seeds.stream(seed, "generate", name, "fit"))
     on_event("step", {"text": f"sampling {rows:,} rows"})
     sampler = _Sampler(generator, fitted, _shards(rows), seed)
     parts = _sampled(sampler, name=name, engine=engine, workers=workers, on_event=on_event)
@@ -100,7 +112,7 @@ def sample_from(
     if len(parts) > 1:  # each shard counted its keys from the start
         table = with_new_identifiers(table, train, rng=seeds.stream(seed, "generate", name, "keys"))
     lineage = Lineage(
-        generator=describe(name, generator),
+        generator=noted(describe(name, generator), canaries, seed=seed),
         parents=(train.fingerprint,),
         depth=train.lineage.depth + 1,
         fitted_on="real",

@@ -119,6 +119,7 @@ def generate(
     settings: Settings = None,
     target: Target = None,
     schema: SchemaFile = None,
+    canaries: Annotated[int, typer.Option("--canaries", min=0, help="Made-up records to plant; compare looks.")] = 0,
     workers: Annotated[int, typer.Option("--workers", min=1, help="Processes; the bytes do not depend on it.")] = 1,
 ) -> None:
     """Make synthetic rows."""
@@ -127,7 +128,7 @@ def generate(
 
     made = make(
         name, source=source, rows=rows, seed=seed, out=out, settings=settings or [], target=target,
-        schema=schema, workers=workers, on_event=reporter(),
+        schema=schema, canaries=canaries, workers=workers, on_event=reporter(),
     )  # fmt: skip
     typer.echo(f"{made.rows:,} rows by {made.lineage.generator} -> {out}")
 

@@ -95,12 +95,12 @@ def in_order(failing: Iterable[Finding], *, target: str | None = None) -> tuple[
         others explain; among equals a slice before the whole set, in the order given.
     """
     given = list(failing)
-    seen = _Seen.of(given, target)
+    following = {id(f) for f in explained(given, target=target)}
     sliced = {f.measure for f in given if f.slice is not None}
 
     def key(finding: Finding) -> tuple[bool, int, bool]:
         whole = finding.slice is None and finding.measure in sliced
-        return seen.explains(finding), PLACE.get(finding.measure, UNLISTED), whole
+        return id(finding) in following, PLACE.get(finding.measure, UNLISTED), whole
 
     return tuple(sorted(given, key=key))
 
@@ -109,7 +109,12 @@ def explained(failing: Iterable[Finding], *, target: str | None = None) -> tuple
     """Those failures of one candidate that its other failures explain."""
     given = list(failing)
     seen = _Seen.of(given, target)
-    return tuple(f for f in given if seen.explains(f))
+    parts = {f.measure: True for f in given if f.slice is not None}
+    for finding in given:
+        if finding.slice is not None:
+            parts[finding.measure] &= seen.explains(finding)
+    # What is said of the whole set follows where all that is said of its slices does.
+    return tuple(f for f in given if seen.explains(f) or (f.slice is None and parts.get(f.measure, False)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,6 +129,7 @@ class _Seen:
         gone: categories of which a level by itself is thin.
         label_slices: whether labels are wrong in slices rather than everywhere.
         blamed: columns in whose slices the outcome is off.
+        emptied: columns of pairs that are thin, while none of the two has moved or is torn.
     """
 
     target: str | None
@@ -133,19 +139,26 @@ class _Seen:
     gone: frozenset[str]
     label_slices: bool
     blamed: frozenset[str]
+    emptied: frozenset[str]
 
     @classmethod
     def of(cls, failing: Sequence[Finding], target: str | None) -> _Seen:
         single = [f for f in failing if len(columns_of(f)) == 1]
-        gone = [f for f in single if f.measure == "slice_coverage" and not _is_range(f)]
+        gone = _columns(f for f in single if f.measure == "slice_coverage" and not _is_range(f))
+        shifted = _columns(f for f in single if f.measure == "marginal_gap" and not _inside(f))
+        # Pairs that are off may come from a slice that is gone; a column that keeps little of all it has to do with
+        # the others is torn.
+        torn = _columns(f for f in single if f.measure == "correlation_gap" and "kept" in f.evidence) - {target}
+        pairs = [columns_of(f) for f in failing if f.measure == "slice_coverage" and len(columns_of(f)) > 1]
         return cls(
             target,
             frozenset(f.measure for f in failing),
-            _columns(f for f in single if f.measure == "marginal_gap"),
-            _columns(f for f in single if f.measure == "correlation_gap") - {target},
-            _columns(gone),
+            shifted,
+            torn,
+            gone,
             any(f.measure == "label_loss" and f.slice is not None for f in failing),
             _columns(f for f in failing if f.measure in ("outcome_gap", "label_loss")),
+            frozenset().union(*(p for p in pairs if not p & (shifted | torn | {target}))),
         )
 
     def explains(self, finding: Finding) -> bool:
@@ -157,12 +170,15 @@ class _Seen:
             return bool(self.measures & ({"copies", "near_copies"} - {name})) and name != "copies"
         if name in LABELS and self.torn:
             return True  # labels that no longer follow because a feature was torn from the rest are not wrong labels
-        if name in ("correlation_gap", "rule_violation"):
-            # Wrong labels break the pairs and the rules that the target stands in.
-            return self.target in mine and bool(self.measures & LABELS)
+        if name in ("correlation_gap", "rule_violation") and self.target in mine:
+            return bool(self.measures & LABELS)  # wrong labels break the pairs and rules that the target stands in
+        if name == "correlation_gap" and "kept" not in finding.evidence:
+            return bool(mine & self.emptied)
         if name == "outcome_gap":
             # Labels that are wrong everywhere move the rates of all groups; wrong ones in slices are the group's.
             return "label_loss" in self.measures and not self.label_slices
+        if name == "marginal_gap" and _inside(finding):
+            return bool(self.shifted or mine & self.emptied)
         if name == "marginal_gap":
             return bool(mine) and mine <= self.gone
         if name in ("slice_coverage", "representation", "rare_modes", "unique_values"):
@@ -172,6 +188,11 @@ class _Seen:
                 return True
             return bool(mine & ((self.shifted - self.gone) | self.torn))
         return False
+
+
+def _inside(finding: Finding) -> bool:
+    """Whether a gap was found inside a slice that was asked for, rather than in a column."""
+    return finding.slice is not None and not finding.slice.startswith("column=")
 
 
 def _columns(findings: Iterable[Finding]) -> frozenset[str]:

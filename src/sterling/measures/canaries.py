@@ -26,8 +26,8 @@ MOST_SHOWN = 10
 # same number, 0 or missing elsewhere.
 MARK = "_sterling_canary"
 MEND = (
-    "canaries are planted when Sterling's own generator is fitted: draw pairs of records, plant one of each by a coin, "
-    f"and number them in a column {MARK} of the train rows, their twins in that of the holdout"
+    "canaries are planted when one of Sterling's own generators is fitted: sterling generate NAME --from REAL "
+    "--canaries 100; the set must then be judged against the same REAL"
 )
 
 
@@ -67,7 +67,7 @@ def canaries(
     params: dict[str, Json] = {"bound": bound, "alpha": terms.alpha}
     planted, twins = (np.empty(0, np.int64),) * 2 if holdout is None else _pairs(real, holdout)
     if holdout is None or planted.size < LEAST_PAIRS or synthetic.n < LEAST_ROWS:
-        why = Unmeasured(f"{planted.size} pairs of canaries are known, and {synthetic.n:,} synthetic rows", MEND)
+        why = Unmeasured(_too_few(planted.size, synthetic.n), MEND)
         return (Finding("canaries", why, "lower", Status.UNMEASURED, reason=why.reason, params=params),)
     names = [c.name for c in synthetic.columns or () if c.name != MARK]
     if not names:
@@ -87,6 +87,14 @@ def canaries(
     worst = np.argsort(-bits, kind="stable")[:MOST_SHOWN]
     shown: list[Json] = [{"train_row": int(planted[i]), "exposure_bits": float(bits[i])} for i in worst]
     return (_finding(told, float(bits.mean()), shown, bound, terms, params),)
+
+
+def _too_few(pairs: int, rows: int) -> str:
+    if not pairs:
+        return "no canaries were planted before this set was made"
+    return (
+        f"{pairs} pairs of canaries and {rows:,} synthetic rows are too few; {LEAST_PAIRS} and {LEAST_ROWS} are needed"
+    )
 
 
 def _pairs(real: View, holdout: View) -> tuple[Ints, Ints]:
