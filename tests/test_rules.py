@@ -10,6 +10,7 @@ from math import inf
 
 import pytest
 
+from sterling.decide import causes
 from sterling.decide.policy import Policy, load_policy, waiver
 from sterling.decide.rules import RULES, Facts, decide
 from sterling.kernel.estimate import Estimate, Unmeasured
@@ -282,6 +283,9 @@ def test_d9_a_set_may_be_shared_when_every_attack_was_tried_and_failed() -> None
     assert judge(but(*tried[:1], *tried[2:], open_one), policy=policy).verdict is Verdict.INSUFFICIENT
     assert judge(but(*tried[1:]), policy=policy).verdict is Verdict.INSUFFICIENT
     assert "D9 SHARE" not in outcomes(judge(but(*tried)))
+    own = replace(load_policy(), purpose="privacy")  # a policy that requires none of them
+    assert "D9 SHARE" not in outcomes(judge(but(open_one), policy=own))
+    assert "D9 SHARE" in outcomes(judge(but(*tried), policy=own))
 
 
 def test_d11_a_group_that_is_treated_otherwise() -> None:
@@ -293,6 +297,24 @@ def test_d11_a_group_that_is_treated_otherwise() -> None:
     assert "Women are half as frequent." in the(mend, "REBALANCE").reason
     blocked = judge((*clean(), rarer), policy=load_policy("consequential"), n_benchmark=2000)
     assert (blocked.verdict, the(blocked, "BLOCK").rule) == (Verdict.BLOCK, "D11")
+
+
+@pytest.mark.parametrize(
+    ("title", "columns"),
+    [("dept=R&D", {"dept"}), ("company=AT&T&sex=F", {"company", "sex"}), ("a contradicts b", {"a", "b"}),
+     ("start>end", {"start", "end"}), ("age<17", {"age"}), ("net+tax!=gross", {"net", "tax", "gross"}),
+     ("columns=a&b", {"a", "b"}), ("column=x", {"x"}), ("town has unknown levels", {"town"})],
+)  # fmt: skip
+def test_the_columns_of_a_slice(title: str, columns: set[str]) -> None:
+    assert causes.columns_of(found("m", 1.0, Status.FAIL, slice=title)) == columns
+
+
+def test_ranges_and_levels_are_told_apart() -> None:
+    moved = found("marginal_gap", 0.3, Status.FAIL, slice="column=temp")
+    cold = found("slice_coverage", 0.0, Status.FAIL, slice="temp=-5 to -1", better="higher")
+    assert causes.in_order([cold, moved])[0] is moved
+    level = found("slice_coverage", 0.0, Status.FAIL, slice="temp=1st", better="higher")
+    assert causes.in_order([moved, level])[0] is level
 
 
 def test_the_cause_is_named_before_what_follows_from_it() -> None:

@@ -70,7 +70,14 @@ def _behind(finding: Finding) -> frozenset[str]:
 
 
 def _in(title: str) -> frozenset[str]:
-    return frozenset().union(*(_named(part) for part in title.split("&")))
+    """The columns of conditions joined by "&"; a value may hold that sign too ("dept=R&D")."""
+    parts: list[str] = []
+    for piece in title.split("&"):
+        if parts and not re.search(r"[<>=]| contradicts | has unknown levels", piece):
+            parts[-1] += f"&{piece}"
+        else:
+            parts.append(piece)
+    return frozenset().union(*(_named(part) for part in parts))
 
 
 def _named(condition: str) -> set[str]:
@@ -201,4 +208,5 @@ def _columns(findings: Iterable[Finding]) -> frozenset[str]:
 
 def _is_range(finding: Finding) -> bool:
     """Whether a slice such as "age=17-22" is one of a number's."""
-    return (finding.slice or "").partition("=")[2][:1].isdigit()
+    value = (finding.slice or "").partition("=")[2]
+    return re.fullmatch(r"-?[\d.e+]+(-| to )-?[\d.e+-]+", value) is not None

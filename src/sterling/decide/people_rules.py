@@ -11,6 +11,8 @@ from sterling.kernel.finding import RuleOutcome, Status, Verdict
 
 COPIES = ("copies", "near_copies", "nearest_record")
 ATTACKS = ("membership_inference", "singling_out", "linkability", "attribute_inference", "canaries")
+# Never distance alone, nor copies alone: who was in it, and what can be learned of them.
+SHARED_ONLY_WITH = frozenset({"copies", "nearest_record", "membership_inference", "attribute_inference"})
 GROUPS = ("representation", "outcome_gap", "amplification")
 
 
@@ -36,16 +38,18 @@ def _may_be_shared(case: Case) -> RuleOutcome | None:
     """Under a privacy policy: every attack was tried, and the upper end of its success is within its limit."""
     if case.policy.purpose != "privacy":
         return None
-    tried = [f for m in (*COPIES, *ATTACKS) for f in case.of(m, Status.PASS) if f.slice is None]
-    wanted = [m for m in case.policy.required_for(case.facts.kind) if m in (*COPIES, *ATTACKS)]
-    if not tried or not set(wanted) <= {f.measure for f in tried}:
+    tried = [f for m in (*COPIES, *ATTACKS) for f in case.of(m) if f.slice is None and f.measure != "canaries"]
+    passed = {f.measure for f in tried if f.status is Status.PASS}
+    # An attack that does not apply to the data is no gap; one that nobody could take, or that stays open, is.
+    left_open = any(f.status not in (Status.PASS, Status.NOT_APPLICABLE) for f in tried)
+    if left_open or not passed >= SHARED_ONLY_WITH:
         return None
     reason = (
         f"No attack that was tried on {case.who} does certainly better on the people it was made from than on people "
         f"who were never in the data, and each one's upper limit is within the policy's bound "
-        f"({joined([plain(f.name) for f in tried], most=8)})."
+        f"({joined([plain(f.name) for f in tried if f.status is Status.PASS], most=8)})."
     )
-    return RuleOutcome("D9", "SHARE", names(tried), reason)
+    return RuleOutcome("D9", "SHARE", names([f for f in tried if f.status is Status.PASS]), reason)
 
 
 def bias(case: Case) -> RuleOutcome | None:

@@ -83,7 +83,7 @@ def membership_inference(
         holdout: real rows that it certainly did not see.
         rng: draws whom to attack.
         terms: `bound` is the largest tolerable AUC, default .55 (an advantage of .1); the rate at 1 % false
-            positives may be .03. `alpha` is halved between the two and shared by the four attacks.
+            positives may then be .03, and is scaled with the bound. `alpha` is halved between the two and shared by the four attacks.
 
     Returns:
         An AUC, .5 (cannot tell) to 1; smaller is better. Then a rate, 0 to 1; .01 is chance.
@@ -92,7 +92,9 @@ def membership_inference(
         Carlini et al. 2022, arXiv:2112.03570 (rates at few false positives); DeLong et al. 1988.
     """
     bound = BOUND if terms.bound is None else terms.bound
-    params: dict[str, Json] = {"bound": bound, "alpha": terms.alpha, "rate_bound": POWER_BOUND}
+    # A policy that tolerates more (or less) advantage than the default tolerates a rate that is as much more than chance.
+    rate_bound = RATE + (POWER_BOUND - RATE) * (bound - 0.5) / (BOUND - 0.5)
+    params: dict[str, Json] = {"bound": bound, "alpha": terms.alpha, "rate_bound": rate_bound}
     unseen = 0 if holdout is None else holdout.n
     if holdout is None or not real.columns or min(real.n, unseen, synthetic.n) < LEAST_ROWS:
         few = Unmeasured(
@@ -104,12 +106,13 @@ def membership_inference(
     attacks, where = _attacks(drawn, rng=rng)
     share = terms.alpha / (2 * len(attacks))
     side = (1 - terms.level) / 2
-    powers = [_power(a, RATE, alpha=side / len(attacks), open_alpha=side, rng=rng) for a in attacks if a.among.all()]
+    on_all = [a for a in attacks if a.among.all()]
+    powers = [_power(a, RATE, alpha=side / len(attacks), open_alpha=side, rng=rng) for a in on_all]
     at_least = [a.area.bounds(alpha=share)[0] for a in attacks]
-    sure = [power_at(*a.groups, rate=RATE, alpha=share, rng=rng).low for a in attacks if a.among.all()]
+    sure = [power_at(*a.groups, rate=RATE, alpha=share, rng=rng).low for a in on_all]
     params |= {"attacked": drawn.k, "searched": drawn.published.n, "attacks": len(attacks)}
     evidence = _evidence(attacks, at_least, drawn, where, rng=rng)
-    rate = _rate_finding(attacks, powers, sure, terms, params)
+    rate = _rate_finding(on_all, powers, sure, rate_bound, terms, {**params, "attacks": len(attacks)})
     result, status = _whole(attacks, at_least, rate, bound, terms)
     reason = _sentence(attacks[strongest(at_least)], result, drawn, bound) + drawn.share_searched(synthetic)
     if rate.status is Status.FAIL:
@@ -189,24 +192,24 @@ def _whole(
 
 
 def _rate_finding(
-    attacks: list[_Attack], powers: list[Power], sure: list[float], terms: Terms, params: dict[str, Json]
+    attacks: list[_Attack], powers: list[Power], sure: list[float], bound: float, terms: Terms, params: dict[str, Json]
 ) -> Finding:
     """True-positive rate at 1 % false positives, of the attack that names most for certain."""
     at = strongest([p.low for p in powers])
     power, (members, others) = powers[at], attacks[at].groups
     high = max(p.high for p in powers)
-    method = f"beta law of the threshold, Clopper-Pearson, strongest of {len(attacks)} attacks, Bonferroni"
+    method = f"beta law of the threshold, Clopper-Pearson, strongest of {params['attacks']} attacks, Bonferroni"
     result = Estimate(power.value, power.low, high, members.size + others.size, terms.level, method)
-    failed = max(sure) > POWER_BOUND
-    status = Status.FAIL if failed else status_of(0.0, high, POWER_BOUND, better="lower")
+    failed = max(sure) > bound
+    status = Status.FAIL if failed else status_of(0.0, high, bound, better="lower")
     reason = (
         f"An attacker who is wrong about 10 of 1,000 people who were never in the data recognises "
         f"{round(1000 * power.value):,} of 1,000 training rows, by the {attacks[at].name}; chance gives 10, "
-        f"and {round(1000 * POWER_BOUND)} are tolerated."
+        f"and {round(1000 * bound)} are tolerated."
     )
     return Finding(
         "membership_inference", result, "lower", status, slice=f"false_positives={RATE:.0%}", reason=reason,
-        params={**params, "bound": POWER_BOUND},
+        params={**params, "bound": bound},
         evidence={"at_least": max(sure)},
     )  # fmt: skip
 

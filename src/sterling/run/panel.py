@@ -112,12 +112,17 @@ def run_panel(
 
 
 def _with_need(finding: Finding) -> Finding:
-    """An open finding with how many times the records would decide: an interval narrows with their square root."""
+    """An open finding with how many times the records would let it pass or fail by its printed interval.
+
+    An interval narrows with the square root of the records. Where the printed interval does not hold the
+    bound, something else than this number keeps the finding open, and nothing is promised.
+    """
     result, bound = finding.result, finding.params.get("bound")
     if finding.status is not Status.UNDECIDED or not isinstance(result, Estimate) or not isinstance(bound, float):
         return finding
     half, distance = (result.high - result.low) / 2, abs(result.value - bound)
-    if not np.isfinite(half):
+    told = "times_the_rows_would_decide" in finding.evidence
+    if told or not np.isfinite(half) or not result.low <= bound <= result.high:
         return finding
     # So close to the bound that no sample anyone has would tell on which side it lies: null.
     times = None if distance * MOST_TIMES < half else round(max(1.0, half / distance) ** 2, 1)
@@ -125,11 +130,14 @@ def _with_need(finding: Finding) -> Finding:
 
 
 def _shares(panel: _Panel, measures: Mapping[str, Measure]) -> dict[str, float]:
-    """What each measure may spend of the false-alarm budget; one of no weight is told a hundredth and never fails."""
+    """What each measure may spend of the false-alarm budget, by weight among those that apply.
+
+    One of no weight never fails by what it spends here; it is told a thousandth, for it needs some number.
+    """
     marks = {name: mark_of(measure) for name, measure in measures.items()}
     applies = {name: mark.weight for name, mark in marks.items() if _unmet(panel, mark) is None}
     total = sum(applies.values()) or 1.0
-    return {name: panel.terms.alpha * (applies.get(name) or 0.01) / total for name in measures}
+    return {name: panel.terms.alpha * (applies.get(name) or 0.001) / total for name in measures}
 
 
 def _taken(panel: _Panel, name: str, measure: Measure) -> tuple[Finding, ...]:
