@@ -83,7 +83,8 @@ def membership_inference(
         holdout: real rows that it certainly did not see.
         rng: draws whom to attack.
         terms: `bound` is the largest tolerable AUC, default .55 (an advantage of .1); the rate at 1 % false
-            positives may then be .03, and is scaled with the bound. `alpha` is halved between the two and shared by the four attacks.
+            positives may then be .03, and is scaled with the bound. `alpha` is halved between the two and
+            shared by the four attacks.
 
     Returns:
         An AUC, .5 (cannot tell) to 1; smaller is better. Then a rate, 0 to 1; .01 is chance.
@@ -92,7 +93,7 @@ def membership_inference(
         Carlini et al. 2022, arXiv:2112.03570 (rates at few false positives); DeLong et al. 1988.
     """
     bound = BOUND if terms.bound is None else terms.bound
-    # A policy that tolerates more (or less) advantage than the default tolerates a rate that is as much more than chance.
+    # A policy that tolerates more advantage than the default tolerates a rate that is as much more than chance.
     rate_bound = RATE + (POWER_BOUND - RATE) * (bound - 0.5) / (BOUND - 0.5)
     params: dict[str, Json] = {"bound": bound, "alpha": terms.alpha, "rate_bound": rate_bound}
     unseen = 0 if holdout is None else holdout.n
