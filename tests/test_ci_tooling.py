@@ -397,6 +397,7 @@ def test_what_the_baseline_refuses_is_told(shipping: Path, tmp_path: Path) -> No
     from sterling.decide.baseline import Baseline
     from sterling.decide.gate import gate
     from sterling.decide.policy import load_policy
+    from sterling.kernel.finding import RuleOutcome, Verdict
     from sterling.pytest_plugin import refusal
 
     now = read_result(shipping)
@@ -409,6 +410,39 @@ def test_what_the_baseline_refuses_is_told(shipping: Path, tmp_path: Path) -> No
     said = refusal(now, answer)
     assert "it got worse than the baseline in other: two_sample_auc (0.01 [0.005, 0.015] before" in said
     assert re.search(r"^  two_sample_auc +\d", said, re.MULTILINE)
+    # A policy that only names what got worse refuses for other reasons: each is said once.
+    rule = RuleOutcome("D3", "RELABEL", ("label_loss",), "Labels are wrong.", Verdict.FIX)
+    refused = replace(now, decision=replace(now.decision, verdict=Verdict.FIX, rules=(rule,)))
+    for worse in ("name", "refuse"):
+        asked = gate(refused, policy=replace(policy, gate=replace(policy.gate, worse=worse)), baseline=Baseline(before))
+        lines = refusal(refused, asked).splitlines()
+        assert sum("Labels are wrong." in line for line in lines[1:]) == 1
+        assert sum("it got worse than the baseline in other" in line for line in lines) == 1
+
+
+def test_every_question_of_one_test_is_kept(shipping: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from sterling.pytest_plugin import FOLDER, _keep
+
+    now = read_result(shipping)
+    monkeypatch.setenv(FOLDER, str(tmp_path / "kept"))
+    (tmp_path / "kept").mkdir()
+    # One set asked about twice, such as with another target, groups or slices.
+    first, second = _keep(now), _keep(replace(now, notes=("another question",)))
+    assert first is not None
+    assert second is not None
+    assert first != second
+    assert (read_result(first).notes, read_result(second).notes) == (now.notes, ("another question",))
+    monkeypatch.setenv("PYTEST_CURRENT_TEST", "another.py::test (call)")
+    other = _keep(now)
+    assert other is not None
+    assert re.fullmatch(r"another.py-test-[0-9a-f]{8}", other.stem)
+
+
+def test_a_baseline_may_be_named_by_text(shipping: Path) -> None:
+    from sterling.pytest_plugin import _asked
+
+    asked = _asked(read_result(shipping), policy=None, stakes="low", baseline=str(shipping))
+    assert asked.comparison is not None
 
 
 def test_unusable_input_is_an_error_not_a_refusal(tmp_path: Path) -> None:

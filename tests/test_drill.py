@@ -14,7 +14,7 @@ import pytest
 
 from sterling.api.compare import judge
 from sterling.api.drill import _drilled, _halves, drill, search
-from sterling.api.drill_ground import Answer, Ground, judged, names_cause, prepare_ground, replanted
+from sterling.api.drill_ground import Answer, Ground, _unit, judged, names_cause, prepare_ground, replanted
 from sterling.api.drill_result import Drilled, Tally, concluded
 from sterling.api.inputs import Roles, prepare
 from sterling.decide.policy import load_policy
@@ -200,8 +200,12 @@ def test_strong_faults_are_caught_and_the_clean_base_is_quiet(report: Result) ->
     assert "copies" in str(copied.evidence["shown_first"])
     assert copied.evidence["cause_named"] == 1
     for name in ("row_order", "recoded_categories"):
-        assert of(report, name).status is Status.PASS
-        assert isinstance(of(report, name).result, Estimate)
+        # One quiet plant is no evidence that the rate of alarms is below .02.
+        assert of(report, name).status is Status.UNDECIDED
+        quiet = of(report, name).result
+        assert isinstance(quiet, Estimate)
+        assert quiet.value == 0
+    assert any("0 of 2 innocent plants alarmed" in r.reason for r in report.decision.rules)
 
 
 def test_what_does_not_apply_says_what_it_would_need(report: Result) -> None:
@@ -256,14 +260,77 @@ def test_a_missed_fault_asks_to_fix_and_names_what_would_mend(base: Ground) -> N
     assert found.name in result.decision.unmeasured
 
 
-def test_an_innocent_alarm_asks_to_fix_and_one_in_five_is_not_yet_a_failure(base: Ground) -> None:
-    fault = registry.build("faults", "row_order", {})
-    one = fake(Drilled("row_order", fault, (1.0,), {1.0: Tally(5, 1)}), base=base.base)
-    assert one.decision.verdict is Verdict.FIX
-    assert one.findings[0].status is Status.UNDECIDED
-    assert (
-        fake(Drilled("row_order", fault, (1.0,), {1.0: Tally(5, 5)}), base=base.base).findings[0].status is Status.FAIL
-    )
+def innocents(*alarms: int, plants: int = 5) -> list[Drilled]:
+    names = [n for n in registry.names("faults") if registry.build("faults", n, {}).innocent]
+    built = [(name, registry.build("faults", name, {})) for name in names]
+    return [Drilled(n, f, (1.0,), {1.0: Tally(plants, k)}) for (n, f), k in zip(built, alarms, strict=True)]
+
+
+def caught_one() -> Drilled:
+    fault = registry.build("faults", "label_noise", {})
+    return Drilled("label_noise", fault, fault.severities, {0.05: Tally(10, 10)}, 0.05)
+
+
+def test_each_innocent_change_is_judged_by_its_exact_interval(base: Ground) -> None:
+    def status(plants: int, caught: int) -> Status:
+        one = replace(innocents(0, 0, 0, 0, 0)[0], tried={1.0: Tally(plants, caught)})
+        return fake(one, base=base.base).findings[0].status
+
+    assert status(5, 0) is Status.UNDECIDED
+    assert status(5, 1) is Status.UNDECIDED
+    assert status(182, 0) is Status.UNDECIDED
+    assert status(183, 0) is Status.PASS  # 1 - .025 ** (1 / 183) = .01996
+    assert status(5, 5) is Status.FAIL
+
+
+def test_a_gate_that_spends_its_budget_is_not_asked_to_mend(base: Ground) -> None:
+    quiet = fake(caught_one(), *innocents(0, 0, 0, 0, 0), base=base.base)
+    assert quiet.decision.verdict is Verdict.SHIP
+    assert "0 of 25 innocent plants alarmed" in quiet.decision.rules[0].reason.partition(". ")[0]
+    assert "0 of 25 innocent plants alarmed" in render_drill(quiet)
+    assert {f.status for f in quiet.findings[1:]} == {Status.UNDECIDED}
+    for alarms, verdict, outcome in (
+        ((0, 1, 0, 0, 0), Verdict.SHIP, "ALARMED"),
+        ((1, 1, 1, 0, 0), Verdict.SHIP, "ALARMED"),  # P(3 or more of 25 at .02) = .013
+        ((1, 1, 1, 1, 0), Verdict.FIX, "FALSE_ALARM"),  # P(4 or more) = .0014
+        ((5, 0, 0, 0, 0), Verdict.FIX, "FALSE_ALARM"),
+    ):
+        told = fake(caught_one(), *innocents(*alarms), base=base.base)
+        assert told.decision.verdict is verdict, alarms
+        rule = next(r for r in told.decision.rules if r.outcome == outcome)
+        assert f"{sum(alarms)} of 25 innocent plants alarmed (95 % interval" in rule.reason.replace("95%", "95 %")
+        assert len(rule.because) == sum(a > 0 for a in alarms)
+
+
+def test_drills_seldom_blame_a_gate_that_keeps_its_budget(base: Ground) -> None:
+    r = np.random.default_rng(3)
+    drawn = [innocents(*r.binomial(5, 0.02, 5).tolist()) for _ in range(300)]
+    blamed = sum(fake(caught_one(), *one, base=base.base).decision.verdict is Verdict.FIX for one in drawn)
+    assert blamed <= 6  # of 300 at .0014 each; one alarm in 25, which alone once asked to fix, comes in 120
+
+
+def test_the_page_calls_quiet_what_raised_no_alarm(base: Ground) -> None:
+    page = render_drill(fake(caught_one(), *innocents(0, 1, 0, 0, 0), base=base.base))
+    assert (page.count(">quiet<"), page.count(">alarmed<")) == (4, 1)
+
+
+def test_the_floor_is_a_bracket_and_the_power_has_the_interval(base: Ground) -> None:
+    found = fake(caught_one(), base=base.base).findings[0]
+    assert isinstance(found.result, Estimate)
+    assert found.result.method == "bracket of the severities tried"
+    power = found.evidence["power_at_floor"]
+    assert isinstance(power, dict)
+    assert (power["caught"], power["plants"], power["level"], power["method"]) == (10, 10, 0.95, "Clopper-Pearson")
+    assert (power["value"], power["low"], power["high"]) == (1.0, pytest.approx(0.025**0.1), 1.0)
+
+
+def test_canaries_do_not_set_the_budget_of_the_others() -> None:
+    def told(measure: str, alpha: float) -> Finding:
+        result = Estimate(0.5, 0.4, 0.6, 100, 0.95, "x")
+        return Finding(measure, result, "lower", Status.PASS, params={"alpha": alpha})
+
+    found = [told("canaries", 1e-6), told("copies", 0.002)]
+    assert _unit(found, {"canaries": 0.01, "copies": 2.0}) == 0.001
 
 
 def test_a_gate_that_refuses_the_clean_base_is_told(base: Ground) -> None:

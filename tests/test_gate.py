@@ -11,11 +11,12 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 import numpy as np
+import pandas as pd
 import pytest
 
 import sterling
 from sterling.decide.baseline import MARGIN, Baseline, against, memory_of
-from sterling.decide.gate import gate
+from sterling.decide.gate import _judged_again, gate
 from sterling.decide.inputs import InputRecord
 from sterling.decide.junit import junit_xml
 from sterling.decide.policy import load_policy, waiver
@@ -38,7 +39,7 @@ def found(measure: str, value: float, status: Status = Status.PASS, *, half: flo
 
 
 GOOD = (
-    found("two_sample_auc", 0.53, params={"bound": 0.6}),
+    found("two_sample_auc", 0.53, params={"bound": 0.6}, evidence={"at_least": 0.515}),
     found("slice_coverage", 0.95, params={"bound": 0.8}, better="higher"),
     found("utility", -0.01, params={"bound": -0.05}, better="higher"),
 )
@@ -105,6 +106,75 @@ def test_the_bounds_of_the_policy_asked_count() -> None:
     assert "v: two_sample_auc fails its bound 0.51" in answer.paragraph
     assert "v: utility does not clear its bound 0.001" in answer.paragraph
     assert gate(result(), policy=replace(policy, bounds={**policy.bounds, "two_sample_auc": 0.7})).passed
+
+
+def asked_again(finding: Finding, bound: float) -> tuple[Status | None, bool]:
+    """The finding's status under a bound, and whether the gate passes with it."""
+    strict = replace(load_policy(), bounds={finding.measure: bound}, decisive=(), required={})
+    return _judged_again(finding, strict), gate(result(findings=(finding,)), policy=strict).passed
+
+
+def test_a_printed_interval_beyond_another_bound_leaves_the_finding_open() -> None:
+    """It is for one look and may be of the worst of many: 2.5 % each is not the measure's share of alpha."""
+    thin = found("slice_coverage", 0.80, better="higher", params={"bound": 0.7})  # [.79, .81]
+    assert asked_again(thin, 0.85) == (Status.UNDECIDED, True)
+    assert asked_again(replace(thin, evidence={"at_most": 0.86}), 0.85) == (Status.UNDECIDED, True)
+    assert asked_again(replace(thin, evidence={"at_most": 0.84}), 0.85) == (Status.FAIL, False)
+    gap = found("marginal_gap", 0.04, params={"bound": 0.05})  # [.03, .05]
+    assert asked_again(gap, 0.02) == (Status.UNDECIDED, True)
+    assert asked_again(replace(gap, evidence={"at_least": 0.01}), 0.02) == (Status.UNDECIDED, True)
+    assert asked_again(replace(gap, evidence={"at_least": 0.025}), 0.02) == (Status.FAIL, False)
+    # A table by look, or a flag, is no limit.
+    assert asked_again(replace(gap, evidence={"at_least": {"a": 0.025}}), 0.02) == (Status.UNDECIDED, True)
+    assert asked_again(gap, 0.06) == (Status.PASS, True)
+    lost = found("utility", -0.04, better="higher", params={"bound": -0.05}, evidence={"at_most": -0.025})
+    assert asked_again(lost, 0.02) == (Status.FAIL, False)
+    assert asked_again(lost, 0.03) == (Status.UNDECIDED, True)
+
+
+def test_what_failed_by_a_laxer_bound_fails_by_a_stricter_one() -> None:
+    gap = found("marginal_gap", 0.06, Status.FAIL, params={"bound": 0.05})
+    assert asked_again(gap, 0.03) == (Status.FAIL, False)
+    assert asked_again(gap, 0.055) == (Status.UNDECIDED, True)
+    thin = found("slice_coverage", 0.60, Status.FAIL, better="higher", params={"bound": 0.8})
+    assert asked_again(thin, 0.9) == (Status.FAIL, False)
+    assert asked_again(thin, 0.7) == (Status.UNDECIDED, True)
+
+
+@pytest.mark.parametrize("seed", [0, 1])
+def test_clean_groups_are_not_refused_by_a_slightly_stricter_bound(seed: int) -> None:
+    """Thirty groups of clean rows: the printed interval is the worst-looking one's, as for one look."""
+    names, r = np.array([f"g{i:02d}" for i in range(30)]), np.random.default_rng(seed)
+    sets = [
+        pd.DataFrame({"g": names[r.integers(0, 30, 2000)], "y": np.where(r.random(2000) < 0.3, "a", "b")})
+        for _ in range(2)
+    ]
+    compared = sterling.compare(*sets, groups=["g"], target="y", effort="fast", seed=seed)
+    policy = load_policy()
+    answer = gate(compared, policy=replace(policy, bounds={**policy.bounds, "outcome_gap": 0.004}))
+    assert "outcome_gap fails its bound" not in answer.paragraph, answer.paragraph
+
+
+def mixed(rules: tuple[RuleOutcome, ...], findings=GOOD) -> Result:
+    """A run whose adopted mix holds v and not w."""
+    sources = [
+        {"name": "real", "origin": "real", "rows": 900, "weight": 1.0},
+        {"name": "v", "origin": "synthetic", "rows": 600, "weight": 0.5},
+        {"name": "w", "origin": "synthetic", "rows": 600, "weight": 0.0},
+    ]
+    return replace(result(rules=rules, findings=findings, kind="compare"), mix={"adopted": True, "sources": sources})
+
+
+def test_a_waiver_does_not_let_candidates_outside_the_mix_count_again() -> None:
+    inside, outside = replace(FIX, rule="D3"), replace(FIX, candidate="w")
+    policy = load_policy(waivers=[waiver("D3", "known", until="2030-01-01", by="Ada")])
+    answer = gate(mixed((inside, outside)), policy=policy, today=TODAY)
+    assert (answer.passed, answer.verdict, answer.refused_by) == (True, Verdict.SHIP, frozenset())
+    other = gate(mixed((replace(inside, candidate="w"), replace(outside, candidate="v"))), policy=policy, today=TODAY)
+    assert other.verdict is Verdict.FIX
+    strict = replace(policy, bounds={"two_sample_auc": 0.51})
+    beside = (*GOOD, replace(GOOD[0], candidate="w", evidence={"at_least": 0.515}))
+    assert gate(mixed((), beside), policy=strict).refused_by == {("v", "two_sample_auc")}
 
 
 AUC = found("two_sample_auc", 0.53, params={"bound": 0.6})
@@ -420,8 +490,8 @@ def test_the_command_writes_junit(tmp_path: Path, cli) -> None:
 
 
 def test_a_target_and_slices_with_bounds_of_their_own_are_not_judged_by_another_bound() -> None:
-    near = found("nearest_record", 0.515, better="target", params={"bound": 0.53})
-    whole = found("label_errors", 0.002, half=0.001, params={"bound": 0.01})
+    near = found("nearest_record", 0.515, better="target", params={"bound": 0.53}, evidence={"at_least": 0.502})
+    whole = found("label_errors", 0.002, half=0.001, params={"bound": 0.01}, evidence={"at_least": 0.0008})
     part = found("label_errors", 0.04, params={"bound": 0.05}, slice="sex=F")
     assert gate(result(findings=(*GOOD, near, whole, part)), policy=load_policy()).passed
     strict = replace(load_policy(), bounds={**load_policy().bounds, "nearest_record": 0.001, "label_errors": 0.0005})

@@ -59,6 +59,9 @@ def test_stakes_make_any_policy_at_least_as_strict(tmp_path: Path) -> None:
     assert (mine.stakes, mine.mix.se_factor, mine.bounds["utility"]) == ("consequential", 3.0, 0.02)
     assert "consequential" in mine.label
     assert load_policy("privacy", stakes="consequential").purpose == "privacy"
+    strict = load_policy("consequential")
+    assert (mine.gate.worse, mine.bias) == (strict.gate.worse, strict.bias) == ("refuse", "block")
+    assert load_policy("five_percent", stakes="consequential").bias == "block"
 
 
 def test_a_file_says_only_what_differs(tmp_path: Path) -> None:
@@ -72,6 +75,29 @@ def test_a_file_says_only_what_differs(tmp_path: Path) -> None:
     assert load_policy(write(tmp_path, "[bounds]\ntwo_sample_auc = 0.56\n")).label != before
     assert load_policy(write(tmp_path, 'extends = "privacy"\nversion = 4')).label == "mine 4"
     assert load_policy(path.with_name("mine.toml")).purpose == "privacy"
+
+
+@pytest.mark.parametrize(
+    "name", ["slice_coverage", "representation", "rare_modes", "unique_values", "hapax", "distinct_n"]
+)
+def test_a_bound_that_every_set_keeps_is_refused(tmp_path: Path, name: str) -> None:
+    for value in ("0", "-1", "0.0", "1.01"):
+        with pytest.raises(InputError, match="outside 0 to 1") as caught:
+            load_policy(write(tmp_path, f"[bounds]\n{name} = {value}\n"))
+        assert "above 0 and at most 1" in caught.value.mend
+    for value in (0.001, 0.5, 1.0):
+        assert load_policy(write(tmp_path, f"[bounds]\n{name} = {value}\n")).bounds[name] == value
+
+
+def test_areas_and_gaps_have_limits_of_their_own(tmp_path: Path) -> None:
+    for name, wrong in (
+        ("two_sample_auc", 0.4), ("membership_inference", 1.1), ("canaries", 0), ("utility", -0.05), ("copies", -1),
+        ("utility", 2e9),
+    ):  # fmt: skip
+        with pytest.raises(InputError, match="outside"):
+            load_policy(write(tmp_path, f"[bounds]\n{name} = {wrong}\n"))
+    for name, right in (("two_sample_auc", 0.5), ("canaries", 1.0), ("copies", 0.0), ("utility", 3.0)):
+        assert load_policy(write(tmp_path, f"[bounds]\n{name} = {right}\n")).bounds[name] == right
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ import hashlib
 import json
 import os
 import re
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
 # Where `--sterling-json` leaves the folder: tests may start processes of their own, so it is an environment variable.
 FOLDER = "STERLING_PYTEST_JSON"
 MOST_FINDINGS = 12
+# How many results of each test this process has kept: a test may ask twice about the same rows.
+_kept: Counter[str] = Counter()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -44,6 +47,7 @@ def pytest_configure(config: pytest.Config) -> None:
         return
     before = os.environ.get(FOLDER)
     os.environ[FOLDER] = str((config.invocation_params.dir / str(wanted)).resolve())
+    _kept.clear()
     config.add_cleanup(lambda: _put_back(before))
 
 
@@ -63,7 +67,7 @@ def assert_ships(
     groups: Sequence[str] = (),
     slices: Sequence[str] = (),
     stakes: Literal["low", "consequential"] = "low",
-    baseline: Path | None = None,
+    baseline: str | Path | None = None,
     seed: int = 0,
     effort: Effort = "full",
     schema: Path | None = None,
@@ -109,7 +113,7 @@ def assert_ships(
 
 
 def _asked(
-    result: Result, *, policy: str | Path | None, stakes: Literal["low", "consequential"], baseline: Path | None
+    result: Result, *, policy: str | Path | None, stakes: Literal["low", "consequential"], baseline: str | Path | None
 ) -> GateAnswer:
     import datetime
 
@@ -121,13 +125,13 @@ def _asked(
     return gate(
         result,
         policy=load_policy(policy, stakes=stakes),
-        baseline=None if baseline is None else read_baseline(baseline),
+        baseline=None if baseline is None else read_baseline(Path(baseline)),
         today=datetime.datetime.now(datetime.UTC).date(),
     )
 
 
 def _keep(result: Result) -> Path | None:
-    """Write the envelope under the running test's name; the same question is the same file."""
+    """Write the envelope under the running test's name, numbered from its second; another run writes the same names."""
     folder = os.environ.get(FOLDER)
     if not folder:
         return None
@@ -137,7 +141,9 @@ def _keep(result: Result) -> Path | None:
     name = re.sub(r"[^\w.-]+", "_", test).strip("._-")[-120:] or "no_test"
     asked = [result.seed, result.policy, test, *(i.fingerprint for i in result.inputs)]
     mark = hashlib.sha256(json.dumps(asked).encode()).hexdigest()[:8]
-    path = Path(folder) / f"{name}-{mark}.json"
+    _kept[test] += 1
+    number = f"-{_kept[test]}" if _kept[test] > 1 else ""
+    path = Path(folder) / f"{name}{number}-{mark}.json"
     write_result(result, path)
     return path
 
@@ -150,15 +156,18 @@ def refusal(result: Result, answer: GateAnswer, *, kept: Path | None = None) -> 
         answer: what the gate said to it.
         kept: the file that has it all.
     """
+    from sterling.decide.gate import got_worse
+
     sets = ", ".join(f"{i.name} {i.rows:,} rows" for i in result.inputs)
     lines = [f"{answer.verdict.value}, not shipped: {result.summary}"]
     lines += [f"  policy {result.policy}, seed {result.seed}; {sets}"]
     said = [r for r in result.decision.rules if r.verdict is not None and r.waived is None]
     lines += [f"  {r.rule} {r.outcome}: {r.reason}" for r in said]
-    if not said:  # a gate of other bounds, a missing measure, or the baseline
-        lines += [f"  {text}" for text in answer.refusals]
-    elif answer.comparison is not None and answer.comparison.refusals:
-        lines += [f"  {answer.refusals[-1]}"]
+    # A gate of other bounds, a missing measure, or the baseline.
+    told = [] if said else list(answer.refusals)
+    if answer.comparison is not None and answer.comparison.refusals:  # said where it does not refuse, too
+        told.append(got_worse(answer.comparison))
+    lines += [f"  {text}" for text in dict.fromkeys(told)]
     wrong = _by_weight(result, answer)
     if wrong:
         lines += ["", *_table(wrong[:MOST_FINDINGS])]

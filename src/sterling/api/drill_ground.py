@@ -123,6 +123,9 @@ def _passes(result: Result, policy: Policy) -> bool:
 def _unit(findings: Sequence[Finding], weights: Mapping[str, float]) -> float:
     """The budget of a measure of weight 1: every finding on a whole set records what it was told to spend."""
     for finding in findings:
+        # Planted canaries are looked for in a panel of their own, with a budget apart from the others'.
+        if finding.measure == "canaries":
+            continue
         told, weight = finding.params.get("alpha"), weights.get(finding.measure, 0.0)
         if finding.slice is None and isinstance(told, float) and weight > 0:
             return told / weight

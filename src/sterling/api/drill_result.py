@@ -11,14 +11,19 @@ from sterling.kernel.dataset import Dataset
 from sterling.kernel.estimate import Estimate, Unmeasured
 from sterling.kernel.finding import Decision, Finding, Json, RuleOutcome, Status, Verdict
 from sterling.kernel.protocols import Fault
-from sterling.stats.proportions import clopper_pearson
+from sterling.stats.bounds import status_of
+from sterling.stats.proportions import clopper_pearson, exact_bounds
 
 if TYPE_CHECKING:
     from sterling.decide.policy import Policy
     from sterling.decide.result import InputRecord, Result
 
 FLOOR, ALARM = "drill_floor", "drill_alarm"
+BRACKET = "bracket of the severities tried"
 POWER, LEVEL = 0.9, 0.95
+# A gate that spends its budget alarms at some innocent plants of every long drill: only a rate that chance gives in
+# fewer than one drill of 100 asks to mend it.
+SURE = 0.01
 FAST = (
     "--fast: measures that train the model were left out of the search where a fault does not ask for them and nothing "
     "had failed, so a floor may be lower than it says, never higher"
@@ -88,13 +93,14 @@ def concluded(
         fast: whether trainings were left out.
 
     Returns:
-        SHIP if every fault that applies is caught and nothing innocent alarms; INSUFFICIENT if the gate cannot
-        judge even the clean base, or no fault applies; else FIX.
+        SHIP if every fault that applies is caught and innocent plants alarm no more often than the policy allows,
+        as far as so many plants can show; INSUFFICIENT if the gate cannot judge even the clean base, or no fault
+        applies; else FIX.
     """
     from sterling.decide.result import Result
 
     findings = tuple(_alarm(d, alpha) if d.fault.innocent else _floor(d, runs) for d in drilled)
-    rules = _rules(base, drilled, passed=passed, stands_in=stands_in)
+    rules = _rules(base, drilled, passed=passed, stands_in=stands_in, alpha=alpha)
     verdicts = [rule.verdict for rule in rules if rule.verdict is not None]
     decision = Decision(
         verdict=min(verdicts, key=list(Verdict).index, default=Verdict.SHIP),
@@ -170,7 +176,10 @@ def _tried(d: Drilled) -> list[Json]:
 
 
 def _floor(d: Drilled, runs: int) -> Finding:
-    """The smallest severity caught; below it lies the largest that was tried and not."""
+    """The smallest severity caught; below it lies the largest that was tried and not.
+
+    The two are a bracket of the severities tried, with no level of its own: what has one is the power at the floor.
+    """
     read: dict[str, Json] = {"cause_named": d.named if d.read else None, "read_whole": d.read}
     finding = functools.partial(_finding, FLOOR, d, params={"runs": runs, "power": POWER}, read=read)
     if d.why_not is not None:
@@ -181,7 +190,12 @@ def _floor(d: Drilled, runs: int) -> Finding:
     tally = d.tried[d.floor]
     power = clopper_pearson(tally.caught, tally.plants, level=LEVEL)
     below = max((s for s in d.tried if s < d.floor), default=0.0)
-    result = Estimate(d.floor, below, d.floor, tally.plants, LEVEL, "search by halving over the severities")
+    # An estimate must state a level; here it is the level of the power's interval, which stands in the evidence.
+    result = Estimate(d.floor, below, d.floor, tally.plants, LEVEL, BRACKET)
+    read["power_at_floor"] = {
+        "value": power.value, "low": power.low, "high": power.high, "level": LEVEL, "method": power.method,
+        "caught": tally.caught, "plants": tally.plants,
+    }  # fmt: skip
     by = " or ".join(list(d.by)[:2]) or "the gate"
     named = "" if not d.read else f"; cause named first in {d.named} of {d.read} read to the end"
     reason = (
@@ -224,16 +238,55 @@ def _alarm(d: Drilled, alpha: float) -> Finding:
         return finding(d.why_not, Status.NOT_APPLICABLE, d.why_not.reason)
     tally = next(iter(d.tried.values()))
     share = clopper_pearson(tally.caught, tally.plants, level=LEVEL)
-    # One alarm in a few plants may still be the share that the policy allows.
-    status = Status.PASS if not tally.caught else Status.FAIL if share.low > alpha else Status.UNDECIDED
+    # Few plants decide little: not one alarm among 5 is what a gate shows that alarms at every second plant, too.
+    status = status_of(share.low, share.high, alpha, better="lower")
     by = f", by {' or '.join(list(d.by)[:2])}" if d.by else ""
-    return finding(share, status, f"{d.fault.title}: {tally.caught} of {tally.plants} plants alarmed{by}")
+    return finding(
+        share, status, f"{d.fault.title}: {tally.caught} of {tally.plants} plants alarmed{by} ({_ends(share)})"
+    )
 
 
-def _rules(base: Result, drilled: Sequence[Drilled], *, passed: bool, stands_in: bool) -> tuple[RuleOutcome, ...]:
+def _ends(share: Estimate) -> str:
+    return f"{LEVEL:.0%} interval of the rate {share.low:.2f} to {share.high:.2f}"
+
+
+def _innocent(drilled: Sequence[Drilled]) -> Tally:
+    """All innocent plants together."""
+    tallies = [t for d in drilled if d.fault.innocent for t in d.tried.values()]
+    return Tally(sum(t.plants for t in tallies), sum(t.caught for t in tallies))
+
+
+def _counted(innocent: Tally) -> str:
+    return f"{innocent.caught} of {innocent.plants} innocent plants alarmed"
+
+
+def _alarm_rule(drilled: Sequence[Drilled], *, alpha: float) -> list[RuleOutcome]:
+    """How often all innocent plants together alarmed: it asks for something where chance does not explain it.
+
+    Source: exact binomial test of "the rate is at most alpha", by its equivalent Clopper-Pearson limit.
+    """
+    innocent = _innocent(drilled)
+    if not innocent.plants:
+        return []
+    share = clopper_pearson(innocent.caught, innocent.plants, level=LEVEL)
+    allowed = f"{_ends(share)}; the policy allows {alpha:g}"
+    alarmed = [d for d in drilled if d.fault.innocent and any(t.caught for t in d.tried.values())]
+    words, names = _listed([d.name for d in alarmed]), _names(alarmed, ALARM)
+    if exact_bounds(innocent.caught, innocent.plants, alpha=SURE)[0] > alpha:
+        reason = f"{_counted(innocent)} ({allowed}): the gate raises alarms at changes that mean nothing: {words}."
+        return [RuleOutcome("DRILL", "FALSE_ALARM", names, reason, Verdict.FIX)]
+    if alarmed:
+        reason = f"{_counted(innocent)} ({allowed}): no more than chance may give. It was at {words}."
+        return [RuleOutcome("DRILL", "ALARMED", names, reason)]
+    return [RuleOutcome("DRILL", "QUIET", (), f"{_counted(innocent)} ({allowed}).")]
+
+
+def _rules(
+    base: Result, drilled: Sequence[Drilled], *, passed: bool, stands_in: bool, alpha: float
+) -> tuple[RuleOutcome, ...]:
     applies = [d for d in drilled if not d.fault.innocent and d.why_not is None]
     missed = [d for d in applies if d.floor is None]
-    alarmed = [d for d in drilled if d.fault.innocent and any(t.caught for t in d.tried.values())]
+    alarms = _alarm_rule(drilled, alpha=alpha)
     rules = _base_rules(base, passed=passed, stands_in=stands_in)
     if missed:
         words = _listed([d.name for d in missed])
@@ -241,22 +294,20 @@ def _rules(base: Result, drilled: Sequence[Drilled], *, passed: bool, stands_in:
             f"The gate lets {len(missed)} of {len(applies)} planted faults through at every severity tried: {words}."
         )
         rules.append(RuleOutcome("DRILL", "MISSED", _names(missed, FLOOR), reason, Verdict.FIX))
-    if alarmed:
-        words = _listed([d.name for d in alarmed])
-        reason = f"The gate raises an alarm at changes that mean nothing: {words}."
-        rules.append(RuleOutcome("DRILL", "FALSE_ALARM", _names(alarmed, ALARM), reason, Verdict.FIX))
+    rules += [rule for rule in alarms if rule.verdict is not None]
     if not applies and any(not d.fault.innocent for d in drilled):
         reason = "None of the faults can be planted in this table. The findings say what each would need."
         rules.append(RuleOutcome("DRILL", "NOTHING_APPLIES", (), reason, Verdict.INSUFFICIENT))
     caught = [d for d in applies if d.floor is not None]
     if caught:
         named, read = sum(d.named for d in caught), sum(d.read for d in caught)
+        quiet = f"; {_counted(_innocent(drilled))}" if alarms else ""
         reason = (
-            f"The gate catches {len(caught)} of {len(applies)} planted faults at some severity tried, and names the "
-            f"cause first in {named} of {read} plants that were read to the end."
+            f"The gate catches {len(caught)} of {len(applies)} planted faults at some severity tried{quiet}. It names "
+            f"the cause first in {named} of {read} plants that were read to the end."
         )
         rules.append(RuleOutcome("DRILL", "CAUGHT", _names(caught, FLOOR), reason))
-    return tuple(rules)
+    return (*rules, *(rule for rule in alarms if rule.verdict is None))
 
 
 def _base_rules(base: Result, *, passed: bool, stands_in: bool) -> list[RuleOutcome]:

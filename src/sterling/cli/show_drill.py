@@ -10,7 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from sterling.cli.show import VERDICT_STYLE, console
-from sterling.kernel.estimate import Estimate
+from sterling.kernel.estimate import Estimate, Unmeasured
 from sterling.kernel.finding import Finding, Json, Status
 
 if TYPE_CHECKING:
@@ -36,7 +36,8 @@ def show_drill(result: Result) -> None:
         out.print()
     for finding in result.findings:
         if finding.measure == "drill_alarm" and finding.status is not Status.NOT_APPLICABLE:
-            alarmed = finding.status is not Status.PASS
+            # Few plants leave the rate open: what raised no alarm is quiet all the same.
+            alarmed = any(caught for caught, _ in _tried(finding).values()) or isinstance(finding.result, Unmeasured)
             sign = Text("ALARM" if alarmed else "quiet", style="bold red" if alarmed else "green")
             out.print(Padding(Text.assemble(sign, "  ", finding.reason or ""), (0, 0, 0, 2)))
     for rule in result.decision.rules:

@@ -13,7 +13,7 @@ from sterling.decide.result import Result
 from sterling.decide.rules import strongest
 from sterling.decide.sentences import joined, number, plural
 from sterling.kernel.estimate import Estimate
-from sterling.kernel.finding import Finding, RuleOutcome, Status, Verdict
+from sterling.kernel.finding import Finding, Json, RuleOutcome, Status, Verdict
 
 # Beyond this many a list in the paragraph is cut: the result file has them all.
 MOST_NAMED = 6
@@ -70,10 +70,12 @@ def gate(
     asked = policy if policy is not None else load_policy("default")
     rules = _waived_now(result.decision.rules, asked, today)
     # A verdict softened by nothing stays as it was decided: only a waiver of the gate's policy reopens it.
-    verdict = result.decision.verdict if rules == result.decision.rules else strongest(rules)
+    chosen = _chosen(result)
+    verdict = result.decision.verdict if rules == result.decision.rules else strongest(rules, chosen=chosen)
     missing, broken = _not_measured(result, asked, rules), _stricter_bounds(result, asked) if policy is not None else {}
     compared = None if baseline is None else against(result, baseline)
-    refusals = _verdict_refused(verdict, rules, asked)
+    counting = [r for r in rules if _counts(r.candidate, chosen)]
+    refusals = _verdict_refused(verdict, counting, asked)
     if missing:
         refusals.append(
             f"policy {asked.label} requires {joined(missing, most=MOST_NAMED)}, which this result does not hold."
@@ -82,17 +84,37 @@ def gate(
         refusals.append(f"under policy {asked.label}, {joined(list(broken.values()))}.")
     worse_refuses = compared is not None and bool(compared.refusals) and asked.gate.worse == "refuse"
     if compared is not None and worse_refuses:
-        refusals.append(f"it got worse than the baseline in {joined(compared.refusals, most=MOST_NAMED)}.")
+        refusals.append(got_worse(compared))
     lead = "Passed" if not refusals else "Not passed"
     parts = [f"{lead}: the verdict of this {result.kind} is {verdict.value} under policy {result.policy}."]
     parts += [_capital(r) for r in refusals]
     parts += _shown(result, rules)
     if baseline is not None and compared is not None:
         parts.append(told(compared, baseline, refused=worse_refuses))
-    by = _refused_by(rules, asked) | {(None, m) for m in missing} | set(broken)
+    by = _refused_by(counting, asked) | {(None, m) for m in missing} | set(broken)
     if compared is not None and worse_refuses:
         by |= {(p.now.candidate, p.now.name) for p in compared.worse} | {(None, m) for m in compared.vanished}
     return GateAnswer(not refusals, " ".join(parts), tuple(refusals), frozenset(by), verdict, asked.label, compared)
+
+
+def got_worse(compared: Comparison) -> str:
+    """What got worse than the baseline, in one sentence."""
+    return f"it got worse than the baseline in {joined(compared.refusals, most=MOST_NAMED)}."
+
+
+def _chosen(result: Result) -> tuple[str, ...] | None:
+    """The candidates with a weight in the result's adopted mix: where there are any, others do not count."""
+    sources = (result.mix or {}).get("sources")
+    named = [s for s in sources if isinstance(s, dict)] if isinstance(sources, list) else []
+    return tuple(str(s.get("name")) for s in named if s.get("origin") != "real" and _positive(s.get("weight"))) or None
+
+
+def _positive(weight: Json) -> bool:
+    return isinstance(weight, (int, float)) and weight > 0
+
+
+def _counts(candidate: str | None, chosen: Sequence[str] | None) -> bool:
+    return not chosen or candidate is None or candidate in chosen
 
 
 def _capital(text: str) -> str:
@@ -141,8 +163,10 @@ def _stricter_bounds(result: Result, policy: Policy) -> dict[tuple[str | None, s
     broken: dict[tuple[str | None, str], str] = {}
     # A slice that its measure judges by a bound of its own is not what the policy's bound is about.
     whole = {(f.candidate, f.measure): f.params.get("bound") for f in result.findings if f.slice is None}
+    chosen = _chosen(result)
     for finding in result.findings:
-        if finding.params.get("bound") != whole.get((finding.candidate, finding.measure)):
+        own = finding.params.get("bound") == whole.get((finding.candidate, finding.measure))
+        if not own or not _counts(finding.candidate, chosen):
             continue
         status, key = _judged_again(finding, policy), (finding.candidate, finding.name)
         if status is Status.FAIL and finding.measure not in policy.informs:
@@ -153,7 +177,12 @@ def _stricter_bounds(result: Result, policy: Policy) -> dict[tuple[str | None, s
 
 
 def _judged_again(finding: Finding, policy: Policy) -> Status | None:
-    """The status under another policy's bound; None where nothing changes or nothing can be said."""
+    """The status under another policy's bound; None where nothing changes or nothing can be said.
+
+    The printed interval is for one look at one finding, and may be of the worst-looking of many: that it lies
+    beyond a bound leaves the finding open. It fails where its measure recorded a limit at its share of alpha that
+    does, or where it failed already by a bound that is no stricter.
+    """
     old, new = finding.params.get("bound"), policy.bounds.get(finding.measure)
     if not isinstance(finding.result, Estimate) or isinstance(old, bool) or not isinstance(old, (int, float)):
         return None
@@ -162,9 +191,20 @@ def _judged_again(finding: Finding, policy: Policy) -> Status | None:
     if new is None or abs(new) == abs(old):
         return None
     bound = math.copysign(new, old)  # measures whose gaps are negative record negative bounds
-    low, high = finding.result.low, finding.result.high
-    within, beyond = (low >= bound, high < bound) if finding.better == "higher" else (high <= bound, low > bound)
-    return Status.FAIL if beyond else Status.PASS if within else Status.UNDECIDED
+    higher = finding.better == "higher"
+    stricter, surely = bound > old if higher else bound < old, _surely(finding)
+    if finding.status is Status.FAIL and stricter:
+        return Status.FAIL
+    if surely is not None and (surely < bound if higher else surely > bound):
+        return Status.FAIL
+    within = finding.result.low >= bound if higher else finding.result.high <= bound
+    return Status.PASS if within else Status.UNDECIDED
+
+
+def _surely(finding: Finding) -> float | None:
+    """The limit on the better side at the measure's share of alpha, all its looks allowed for; None if not recorded."""
+    limit = finding.evidence.get("at_most" if finding.better == "higher" else "at_least")
+    return float(limit) if isinstance(limit, (int, float)) and not isinstance(limit, bool) else None
 
 
 def _shown(result: Result, rules: Sequence[RuleOutcome]) -> list[str]:

@@ -275,6 +275,8 @@ def _at_least(policy: Policy, strict: Policy) -> Policy:
             leaked_share=min(mine.leaked_share, theirs.leaked_share),
         ),
         mix=replace(policy.mix, se_factor=max(policy.mix.se_factor, strict.mix.se_factor)),
+        bias="block" if strict.bias == "block" else policy.bias,
+        gate=replace(policy.gate, worse="refuse" if strict.gate.worse == "refuse" else policy.gate.worse),
         bounds={**policy.bounds, "utility": min(policy.bounds.get("utility", 1.0), strict.bounds["utility"])},
         decisive=tuple(dict.fromkeys((*policy.decisive, *strict.decisive))),
     )

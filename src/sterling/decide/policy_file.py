@@ -36,6 +36,10 @@ KEYS: Mapping[str, tuple[str, ...] | None] = MappingProxyType(
     }
 )  # fmt: skip
 KINDS = ("compare", "worth", "blend", "run", "check", "demo", "drill", "collapse")
+# Measures of what is kept of the real set's share, where a bound of 0 would tolerate everything.
+SHARES_KEPT = ("slice_coverage", "representation", "rare_modes", "unique_values", "hapax", "distinct_n")
+# Measures whose number is an area under the curve, where one half is chance.
+AREAS = ("two_sample_auc", "membership_inference", "canaries")
 MEND = "see `sterling list rules` and the comments in the preset default.toml"
 
 
@@ -183,8 +187,19 @@ class PolicyFile:
         for name, value in self.table("bounds").items():
             if name not in known_measures():
                 raise UnknownName.among(name, known_measures(), what=f"measure for [bounds] ({self.where})")
-            found[name] = self._number(value, f"bounds.{name}", low=-1e9, high=1e9)
+            found[name] = self._bound(name, value)
         return found
+
+    def _bound(self, name: str, value: Any) -> float:
+        """A tolerance that its measure can keep and can break."""
+        path = f"bounds.{name}"
+        if name not in SHARES_KEPT:
+            return self._number(value, path, low=0.5 if name in AREAS else 0.0, high=1.0 if name in AREAS else 1e9)
+        kept = self._number(value, path, low=-math.inf, high=math.inf)
+        if not 0 < kept <= 1:  # what is kept of a share is never below 0: such a bound would pass every set
+            mend = f"write what must be kept at least, above 0 and at most 1, such as {name} = 0.8"
+            raise InputError(f"{self.where}: {path} is {kept:g}, outside 0 to 1", mend=mend)
+        return kept
 
     def required(self) -> dict[str, tuple[str, ...]]:
         """[required]: by command, the measures that must be measured."""

@@ -73,6 +73,9 @@ def _ground(decision: Decision, findings: Sequence[Finding]) -> str:
         passed = sum(f.status is Status.PASS for f in findings)
         left = sum(f.status is Status.UNDECIDED for f in findings)
         counted = f"{plural(passed, 'finding')} within bounds{f', {left} open' if left else ''}"
+        drilled = [r.reason.partition(". ")[0].rstrip(".") for r in decision.rules if r.outcome == "CAUGHT"]
+        if drilled:  # a drill: what was caught, and how many innocent plants alarmed
+            return f"{drilled[0]}."
         clean = f"Nothing that was measured stands against it ({counted})."
         return mixed[0] if mixed else clean
     forced = [r for r in decision.rules if r.verdict is decision.verdict and r.waived is None]
