@@ -88,3 +88,38 @@ def test_a_learner_that_only_scores_cannot_be_asked() -> None:
     terms = Terms(learner=Scorer())  # type: ignore[arg-type]
     found = amplification(view(200, 0), view(200, 1), holdout=None, rng=np.random.default_rng(0), terms=terms)
     assert found[0].status is Status.UNMEASURED
+
+
+def test_a_common_group_that_is_gone_keeps_it_open_by_name() -> None:
+    def measure(b: View) -> Finding:
+        terms = Terms(alpha=0.001, bound=0.2, learner=Logistic())
+        rng = np.random.default_rng(0)
+        return amplification(view(4000, 0), b, holdout=view(3000, 2), rng=rng, terms=terms)[0]
+
+    b = view(4000, 1)
+    assert measure(b).status is Status.PASS
+    found = measure(b.take(b.column("sex").values == 1))
+    assert found.status is Status.UNDECIDED
+    assert found.evidence["common_groups_without_a_look"] == ["sex=F"]
+    assert "sex=F" in (found.reason or "")
+
+
+def three_ways(n: int, seed: int, *, bias: tuple[float, float] = (0.0, 0.0)) -> View:
+    """Four groups; `bias` lifts the class "high" of the last and of the first."""
+    r = np.random.default_rng(seed)
+    a, g = r.normal(size=n), r.integers(4, size=n)
+    noisy = 2 * a + bias[0] * (g == 3) + bias[1] * (g == 0) + r.logistic(size=n)
+    return View(n, "f", (
+        Column("a", Kind.NUMBER, Role.FEATURE, a),
+        Column("g", Kind.CATEGORY, Role.GROUP, g, ("p", "q", "r", "s")),
+        Column("y", Kind.CATEGORY, Role.TARGET, np.digitize(noisy, [-1.0, 1.0]), ("low", "mid", "high")),
+    ))  # fmt: skip
+
+
+def test_groups_come_by_their_worst_outcome() -> None:
+    found = measured(three_ways(8000, 0), three_ways(8000, 1, bias=(3.5, -2.5)), three_ways(6000, 2))
+    values = [f.result.value for f in found[1:] if isinstance(f.result, Estimate)]
+    slices = [f.slice for f in found[1:]]
+    assert {"g=p", "g=s"} <= set(slices)
+    assert len(slices) == len(set(slices))
+    assert values == sorted(values, reverse=True)

@@ -113,6 +113,47 @@ def test_the_interval_covers_a_planted_shift() -> None:
     assert hits >= 20
 
 
+def loosely(a: View, b: View, bound: float) -> Finding:
+    return outcome_gap(a, b, holdout=None, rng=np.random.default_rng(0), terms=Terms(alpha=0.001, bound=bound))[0]
+
+
+def test_a_common_group_that_is_gone_keeps_it_open_by_name() -> None:
+    a, b = view(4000, 0), view(4000, 1)
+    assert loosely(a, b, 0.2).status is Status.PASS
+    found = loosely(a, b.take(b.column("race").values != 1), 0.2)
+    assert found.status is Status.UNDECIDED
+    assert found.evidence["common_groups_without_a_look"] == ["race=q", "race=q&sex=F", "race=q&sex=M"]
+    assert "race=q" in (found.reason or "")
+
+
+def test_a_group_of_nearly_everyone_has_none_to_be_compared_with() -> None:
+    def lone(data: View) -> View:
+        race = np.r_[np.zeros(5, dtype=int), np.full(data.n - 5, 2)]
+        return replace(data, columns=tuple(
+            replace(c, values=race) if c.name == "race" else c for c in data.columns or ()
+        ))  # fmt: skip
+
+    assert loosely(lone(view(4000, 0)), lone(view(4000, 1)), 0.2).status is Status.PASS
+
+
+def test_rows_enough_let_it_pass_at_its_own_bound() -> None:
+    found = measured(view(150_000, 0), view(150_000, 1))[0]
+    assert found.params["rows_real"] == 150_000
+    rows: list[Any] = found.evidence["groups"]  # type: ignore[assignment]
+    sexes = [r for r in rows if r["group"] in ("sex=F", "sex=M")]
+    assert len(sexes) == 2
+    assert all(abs(r["shift"]) + 1.96 * r["standard_error"] < 0.005 for r in sexes)
+
+
+def test_where_rows_are_drawn_more_of_them_are_not_promised() -> None:
+    terms = Terms(alpha=0.001, effort="fast")
+    found = outcome_gap(view(9000, 0), view(9000, 1), holdout=None, rng=np.random.default_rng(0), terms=terms)[0]
+    assert found.status is Status.UNDECIDED
+    assert found.evidence["times_the_rows_would_decide"] is None
+    assert "It looked at 5,000 of 9,000 real" in (found.reason or "")
+    assert "times_the_rows_would_decide" not in measured(view(9000, 0), view(9000, 1))[0].evidence
+
+
 def test_too_rare_groups_are_said() -> None:
     a = view(400, 0)
     lone = replace(

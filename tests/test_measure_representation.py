@@ -32,11 +32,12 @@ def measured(a: View, b: View, alpha: float = 0.001) -> tuple[Finding, ...]:
     return representation(a, b, holdout=None, rng=np.random.default_rng(0), terms=Terms(alpha=alpha))
 
 
-def without(data: View, race: str, sex: str) -> View:
-    gone = (data.column("race").values == RACES.index(race)) & (
+def without(data: View, race: str, sex: str, *, share: float = 1.0) -> View:
+    hit = (data.column("race").values == RACES.index(race)) & (
         data.column("sex").values == ("Female", "Male").index(sex)
     )
-    return data.take(~gone)
+    gone = np.flatnonzero(hit)[: round(share * int(hit.sum()))]
+    return data.take(~np.isin(np.arange(data.n), gone))
 
 
 def test_a_known_ratio() -> None:
@@ -70,8 +71,60 @@ def test_a_missing_intersection_is_named() -> None:
 
 
 def test_a_slight_shift_is_tolerated() -> None:
-    found = measured(view(40_000, 0), view(40_000, 1, women=0.37))
+    found = measured(view(100_000, 0), view(100_000, 1, women=0.37))
     assert found[0].status is Status.PASS
+    assert found[0].params["groups_with_rows_enough"] == len(found[0].evidence["groups"])  # type: ignore[arg-type]
+
+
+def levels(n: int, seed: int, *, count: int, least: float = 1.0) -> View:
+    """One attribute of so many even levels, the first at `least` times its share."""
+    r = np.random.default_rng(seed)
+    p = np.array([least, *np.ones(count - 1)]) / (least + count - 1)
+    names = tuple(f"g{i}" for i in range(count))
+    return View(n, "f", (Column("g", Kind.CATEGORY, Role.GROUP, r.choice(count, size=n, p=p), names),))
+
+
+def test_a_group_across_the_bound_keeps_it_open_though_none_is_common() -> None:
+    """25 levels of 4 %: none is common, one lies at .77 with an interval across .8."""
+    a = levels(20_000, 0, count=25)
+    b = levels(20_000, 1, count=25, least=0.77)
+    found = measured(a, b)[0]
+    assert isinstance(found.result, Estimate)
+    assert found.result.low < 0.8 < found.result.high
+    assert found.status is Status.UNDECIDED
+    assert "g=g0" in (found.reason or "")
+    assert measured(levels(60_000, 0, count=25), levels(60_000, 2, count=25))[0].status is Status.PASS
+
+
+def test_an_intersection_across_the_bound_keeps_it_open() -> None:
+    b = view(40_000, 1)
+    found = measured(view(40_000, 0), without(b, "Other", "Female", share=0.2))
+    assert found[0].status is Status.UNDECIDED
+    assert "race=Other&sex=Female" in (found[0].reason or "")
+
+
+def test_groups_of_too_few_rows_pass_nothing() -> None:
+    found = measured(levels(2000, 0, count=25), levels(2000, 1, count=25))[0]
+    assert found.status is Status.UNDECIDED
+    assert found.params["groups_with_rows_enough"] == 0
+    assert "none has rows enough" in (found.reason or "")
+
+
+def test_one_group_passes_nothing() -> None:
+    """970 of 1,000 rows surely keep their share; of the 30 others nothing is known."""
+    r = np.random.default_rng(0)
+    a = View(1000, "f", (Column("g", Kind.CATEGORY, Role.GROUP, r.permutation(1000) // 970, ("most", "few")),))
+    assert measured(a, a)[0].status is Status.UNDECIDED
+
+
+def test_a_failing_group_is_printed_at_the_level_of_its_interval() -> None:
+    found = measured(view(10_000, 0), view(10_000, 1, races=(0.05, 0.02, 0.93)))
+    for finding in found:
+        assert isinstance(finding.result, Estimate)
+        assert 0.999 < finding.result.level < 1
+    clean = measured(view(10_000, 0), view(10_000, 1))[0].result
+    assert isinstance(clean, Estimate)
+    assert clean.level == 0.95
 
 
 def test_clean_samples_fail_no_more_often_than_alpha() -> None:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
+import tracemalloc
+
 import numpy as np
 
 from sterling.kernel.schema import Kind, Role
@@ -27,6 +30,40 @@ def test_levels_and_intersections_with_rows_enough() -> None:
     assert names[:5] == ["race=a", "race=b", "sex=F", "sex=M", "sex=missing"]
     # race=a holds women alone, and men are of race b alone: these intersections say nothing new.
     assert names[5:] == ["race=b&sex=F"]
+
+
+def many_levels(n: int) -> View:
+    """Two attributes of 50 levels and one of 4: 2,900 intersections."""
+    r = np.random.default_rng(0)
+    return View(n, "f", tuple(
+        Column(name, Kind.CATEGORY, Role.GROUP, np.minimum(r.integers(k, size=n), r.integers(k, size=n)),
+               tuple(f"{name}{i}" for i in range(k)))
+        for name, k in (("a", 50), ("b", 50), ("c", 4))
+    ))  # fmt: skip
+
+
+def test_the_intersections_of_most_rows_are_those_of_brute_force() -> None:
+    a = many_levels(20_000)
+    groups = declared_groups(a, a.take(np.arange(5000)), least=8)
+    single = [g for g in groups if not g.crossed]
+    pairs = [(f, g) for f, g in itertools.combinations(single, 2) if f.attributes != g.attributes]
+    sizes = [int((f.real & g.real).sum()) for f, g in pairs]
+    fit = [i for i, (f, g) in enumerate(pairs) if sizes[i] >= 8 and sizes[i] != min(f.sizes[0], g.sizes[0])]
+    kept = sorted(sorted(fit, key=lambda i: -sizes[i])[:200])
+    crossed = [g for g in groups if g.crossed]
+    assert [g.name for g in crossed] == [f"{pairs[i][0].name}&{pairs[i][1].name}" for i in kept]
+    for group, i in zip(crossed, kept, strict=True):
+        assert np.array_equal(group.real, pairs[i][0].real & pairs[i][1].real)
+        assert np.array_equal(group.synthetic, pairs[i][0].synthetic & pairs[i][1].synthetic)
+
+
+def test_intersections_are_counted_before_any_is_built() -> None:
+    a = many_levels(40_000)
+    tracemalloc.start()
+    groups = declared_groups(a, a, least=8)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 1.3 * 2 * 40_000 * len(groups)  # the masks handed out, and little beside them
 
 
 def test_a_contrast_of_two_means() -> None:

@@ -11,10 +11,17 @@ from sterling.kernel.finding import Finding, Json, Status
 from sterling.kernel.protocols import Terms, measure
 from sterling.kernel.view import Need, View
 from sterling.stats.bounds import status_of
-from sterling.stats.checked_labels import Checked, Place, checked_labels, directions, located
+from sterling.stats.checked_labels import (
+    Checked,
+    Place,
+    checked_labels,
+    directions,
+    located,
+    standardised_shift,
+)
 from sterling.stats.judged_labels import FOLDS, JudgedLabels, judged_labels, suspicions, target_of
 from sterling.stats.label_pattern import Pattern
-from sterling.stats.label_shift import rate_shift, strata_of
+from sterling.stats.label_shift import strata_of
 
 if TYPE_CHECKING:
     from sterling.kernel.view import Bools
@@ -63,7 +70,8 @@ def label_errors(
         for the slice that holds most: the same share there; tolerated is .05.
 
     Source: REVIEW.md 2d (a detector trained on real labels finds 84 % of systematic errors, cross-validation
-        inside the synthetic set none); Northcutt, Jiang & Chuang 2021, arXiv:1911.00068; Newcombe 1998.
+        inside the synthetic set none); Northcutt, Jiang & Chuang 2021, arXiv:1911.00068; Newcombe 1998;
+        Fay & Feuer 1997.
     """
     bound = BOUND if terms.bound is None else terms.bound
     params: dict[str, Json] = {"bound": bound, "alpha": terms.alpha, "folds": FOLDS}
@@ -92,17 +100,12 @@ def _unmeasured(why: Unmeasured, params: dict[str, Json]) -> Finding:
 
 def _share(checked: Checked, rows: tuple[Bools, Bools], alpha: float, terms: Terms) -> tuple[Estimate, float]:
     """Wrong labels among some of the checked ones, as a share with its interval, and its lower bound at alpha."""
-    hits = tuple(h[r] for h, r in zip(checked.hits, rows, strict=True))
-    sizes = (hits[0].size, hits[1].size)
-    counts = (int(hits[0].sum()), int(hits[1].sum()))
-    # What synthetic rows would have at the real rates, less what the real rows have by their mix of certainty.
-    expected = (float(checked.expected[0][rows[0]].mean()), float(checked.expected[1][rows[1]].mean()))
     seen = max(float(checked.reach[rows[1]].mean()), 1e-3)
-    near, far = (rate_shift(counts, sizes, expected, alpha=a) for a in ((1 - terms.level) / 2, alpha))
+    near, far = (checked.excess(rows, alpha=a) for a in ((1 - terms.level) / 2, alpha))
     value, low, high = (float(np.clip(x / seen, -1.0, 1.0)) for x in near)
-    return Estimate(value, low, high, sum(sizes), terms.level, "excess contradictions, Newcombe on exact limits"), (
-        far[1] / seen
-    )
+    n = sum(int(np.count_nonzero(r)) for r in rows)
+    method = "excess contradictions, Newcombe on exact and Fay-Feuer limits"
+    return Estimate(value, low, high, n, terms.level, method), far[1] / seen
 
 
 def _status(result: Estimate, at_least: float, bound: float) -> Status:
@@ -169,11 +172,8 @@ def _precision(judged: JudgedLabels, flags: tuple[Bools, Bools]) -> list[Json]:
     """Share of the flagged that is wrong, with its 95 % interval: what real rows flagged alike leave of them."""
     sure = [p.max(axis=1) if judged.names else p for p in judged.chances]
     strata = strata_of(sure[0], sure[1], bins=STRATA)
-    rates = strata.means(flags[0].astype(np.float64), flags[1].astype(np.float64))[0]
-    expected = float(rates[strata.real].mean()), float(rates[strata.synthetic].mean())
-    counts = int(flags[0].sum()), int(flags[1].sum())
-    found = rate_shift(counts, (flags[0].size, flags[1].size), expected, alpha=0.025)
-    return [round(float(np.clip(x * flags[1].size / counts[1], 0.0, 1.0)), 4) for x in found]
+    found, count = standardised_shift(flags, strata, alpha=0.025), int(flags[1].sum())
+    return [round(float(np.clip(x * flags[1].size / count, 0.0, 1.0)), 4) for x in found]
 
 
 def _slice(judged: JudgedLabels, checked: Checked, place: Place, params: dict[str, Json], terms: Terms) -> Finding:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -23,8 +23,10 @@ if TYPE_CHECKING:
 BOUND = 0.8
 LEAST_COUNT = 8
 LEAST_ROWS = 30
-# Groups of at least this share must be shown to keep it; of rarer ones it is enough that nothing speaks against them.
+# Groups of at least this share must be shown to keep it, however few their rows.
 COMMON_SHARE = 0.05
+# One group that keeps its share says nothing of the others.
+LEAST_TELLING = 2
 MOST_SHOWN = 50
 
 
@@ -70,7 +72,9 @@ def representation(
     Groups are the levels of the declared columns (a number by its quartiles, missing cells too) and the
     intersections of two columns, each with at least 8 real rows. They have their own few hypotheses:
     half of `alpha` goes to single groups, half to intersections, and each half to both directions.
-    A group fails when its ratio is certainly below the bound, or certainly above the bound's inverse.
+    A group fails when its ratio is certainly below the bound, or certainly above the bound's inverse. To
+    pass, every group of rows enough must be shown to be within: each that would be at exactly its share,
+    and each level of 5 % and more.
 
     Args:
         real: train rows.
@@ -129,9 +133,10 @@ def _folded(low: float, high: float) -> tuple[float, float]:
     return ends[0], 1.0 if low <= 1 <= high else ends[1]
 
 
-def _estimate(scan: _Scan, g: int, level: float, alpha: float, how: str) -> Estimate:
+def _estimate(scan: _Scan, g: int, alpha: float, how: str) -> Estimate:
     low, high = (float(x[0]) for x in scan.bounds(np.array([g]), alpha))
     n = int(scan.real[g] + scan.synthetic[g])
+    level = round(1 - 2 * alpha, 12)  # each side has error alpha; .95 must come out as .95
     return Estimate(_fold(float(scan.ratios[g])), *_folded(low, high), n, level, f"conditional binomial, {how}")
 
 
@@ -139,31 +144,45 @@ def _whole(scan: _Scan, failing: Sequence[int], bound: float, terms: Terms, para
     side = (1 - terms.level) / 2
     if failing:
         worst = min(failing, key=lambda g: _fold(scan.ratios[g]))
-        result = _estimate(scan, worst, terms.level, scan.spend[worst], f"corrected for {len(scan.groups)} groups")
-        status = Status.FAIL
+        result = _estimate(scan, worst, scan.spend[worst], f"corrected for {len(scan.groups)} groups")
+        status, telling = Status.FAIL, len(scan.groups)
     else:
-        worst, low = _least_sure(scan, side)
-        # That *every* common group keeps its share needs no correction: the truly worst one is one group.
-        result = _estimate(scan, worst, terms.level, side, "one group")
-        status = status_of(low, max(result.high, bound), bound, better="higher")
+        needed = _telling(scan, bound, side)
+        worst, low = _least_sure(scan, needed if needed.size else np.arange(len(scan.groups)), side)
+        # That *every* one of them keeps its share needs no correction: the truly worst one is one group.
+        result, telling = _estimate(scan, worst, side, "one group"), int(needed.size)
+        within = status_of(low, max(result.high, bound), bound, better="higher")
+        status = within if telling >= LEAST_TELLING else Status.UNDECIDED
     return Finding(
-        "representation", result, "higher", status, reason=_sentence(scan, failing, worst, bound), params=params,
+        "representation", result, "higher", status, reason=_sentence(scan, failing, worst, telling, bound),
+        params=params | {"groups_with_rows_enough": telling},
         evidence={"groups": _table(scan), "groups_left_out": max(0, len(scan.groups) - MOST_SHOWN)},
     )  # fmt: skip
 
 
-def _least_sure(scan: _Scan, side: float) -> tuple[int, float]:
-    """The common single group with the lowest lower end; the largest single group where none is common."""
-    single = np.flatnonzero([not g.crossed for g in scan.groups])
-    common = single[scan.real[single] >= COMMON_SHARE * scan.sizes[0]]
-    rows = common if common.size else single[[int(np.argmax(scan.real[single]))]]
+def _telling(scan: _Scan, bound: float, side: float) -> Ints:
+    """The groups that must be shown to keep their share: those that would clear the bound at exactly theirs.
+
+    Common levels are among them even where they have too few rows: they leave it open.
+    """
+    same = np.round(scan.real * (scan.sizes[1] / scan.sizes[0])).astype(np.int64)
+    ends = replace(scan, synthetic=same).bounds(np.arange(len(scan.groups)), side)
+    could = np.array([_folded(low, high)[0] >= bound for low, high in zip(*ends, strict=True)])
+    if not could.any():
+        return np.empty(0, dtype=np.int64)
+    single = np.array([not g.crossed for g in scan.groups])
+    return np.flatnonzero(could | (single & (scan.real >= COMMON_SHARE * scan.sizes[0])))
+
+
+def _least_sure(scan: _Scan, rows: Ints, side: float) -> tuple[int, float]:
+    """Of these groups the one with the lowest lower end."""
     lows = [_folded(a, b)[0] for a, b in zip(*scan.bounds(rows, side), strict=True)]
     at = int(np.argmin(lows))
     return int(rows[at]), float(lows[at])
 
 
 def _one(scan: _Scan, g: int, bound: float, terms: Terms, params: dict[str, Json]) -> Finding:
-    result = _estimate(scan, g, terms.level, scan.spend[g], f"corrected for {len(scan.groups)} groups")
+    result = _estimate(scan, g, scan.spend[g], f"corrected for {len(scan.groups)} groups")
     return Finding(
         "representation", result, "higher", Status.FAIL, slice=scan.groups[g].name,
         reason=_words(scan, g, bound), params=params, evidence=_row(scan, g),
@@ -180,13 +199,14 @@ def _words(scan: _Scan, g: int, bound: float) -> str:
     )
 
 
-def _sentence(scan: _Scan, failing: Sequence[int], worst: int, bound: float) -> str:
+def _sentence(scan: _Scan, failing: Sequence[int], worst: int, telling: int, bound: float) -> str:
     if failing:
         more = f" {len(failing)} of {len(scan.groups)} groups are out of bounds." if len(failing) > 1 else ""
         return _words(scan, worst, bound) + more
+    shown = f"{telling} have rows enough to tell" if telling else "none has rows enough to tell"
     return (
         f"None of {len(scan.groups)} declared groups and intersections is shown to have less than {bound:g} or more "
-        f"than {1 / bound:g} times its share; of the common ones the least sure is {scan.groups[worst].name}, with "
+        f"than {1 / bound:g} times its share; {shown}. The least sure is {scan.groups[worst].name}, with "
         f"{scan.ratios[worst]:.2f} times."
     )
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
+from scipy.special import gammainccinv, gammaincinv
 
 from sterling.kernel.estimate import Unmeasured
 from sterling.kernel.schema import Kind, Role
@@ -21,7 +22,8 @@ from sterling.stats.judged_labels import (
 )
 from sterling.stats.label_noise import Sight
 from sterling.stats.label_pattern import Direction, Pattern, pattern_of
-from sterling.stats.label_shift import strata_of
+from sterling.stats.label_shift import Strata, strata_of
+from sterling.stats.proportions import exact_bounds
 from sterling.stats.slices import Cut, cut_column
 
 if TYPE_CHECKING:
@@ -42,14 +44,22 @@ class Checked:
     Args:
         rows: [n] and [m] which rows they are.
         hits: [a] and [b] contradicting labels among them.
+        chance: [a] and [b] how probable a contradiction was.
         expected: [a] and [b] how often real labels of such certainty contradict.
         reach: [b] chance that a wrong label would.
     """
 
     rows: tuple[Bools, Bools]
     hits: tuple[Bools, Bools]
+    chance: tuple[Floats, Floats]
     expected: tuple[Floats, Floats]
     reach: Floats
+
+    def excess(self, rows: tuple[Bools, Bools], *, alpha: float) -> tuple[float, float, float]:
+        """Contradictions of some of these rows beyond real ones of the same certainty: share, lower, upper bound."""
+        real, made = (c[r] for c, r in zip(self.chance, rows, strict=True))
+        hits = self.hits[0][rows[0]], self.hits[1][rows[1]]
+        return standardised_shift(hits, strata_of(real, made, bins=STRATA), alpha=alpha)
 
 
 def checked_labels(judged: JudgedLabels) -> Checked | Unmeasured:
@@ -70,7 +80,70 @@ def checked_labels(judged: JudgedLabels) -> Checked | Unmeasured:
     strata = strata_of(real.chance, made.chance, bins=STRATA)
     rates = strata.means(real.hit.astype(np.float64), made.hit.astype(np.float64))[0]
     expected = rates[strata.real], rates[strata.synthetic]
-    return Checked((rows[0], rows[1]), (real.hit, made.hit), expected, _seen(made, expected[1], judged.dilution))
+    seen = _seen(made, expected[1], judged.dilution)
+    return Checked((rows[0], rows[1]), (real.hit, made.hit), (real.chance, made.chance), expected, seen)
+
+
+def standardised_shift(hits: tuple[Bools, Bools], strata: Strata, *, alpha: float) -> tuple[float, float, float]:
+    """By how much a synthetic rate exceeds the real one at the synthetic rows' mix of strata.
+
+    What the real rows say of a stratum is as sure as the real rows in it are many, and a stratum counts by
+    its synthetic rows: the real rate over all its rows may be far surer than the rate that is compared.
+
+    Args:
+        hits: [n] and [m] which rows have the label, n and m at least 1.
+        strata: of the same rows; one without real rows is judged with its neighbour.
+        alpha: one-sided error of each bound.
+
+    Returns:
+        The shift, -1 to 1, its lower and its upper bound.
+
+    Source: direct standardisation with the gamma limits of Fay & Feuer 1997, Statistics in Medicine 16:791;
+        combined with Clopper-Pearson's of the synthetic rate by squaring and adding (Newcombe 1998, method 10).
+    """
+    counts, sizes, shares = _by_stratum(hits[0], strata)
+    rate, least, most = standardised_rate(counts, sizes, shares, alpha=alpha)
+    found = int(np.count_nonzero(hits[1])), hits[1].size
+    low, high = (float(x) for x in exact_bounds(*found, alpha=alpha))
+    made = found[0] / found[1]
+    value = made - rate
+    return value, value - float(np.hypot(made - low, most - rate)), value + float(np.hypot(high - made, rate - least))
+
+
+def _by_stratum(hits: Bools, strata: Strata) -> tuple[Floats, Floats, Floats]:
+    """Real hits and real rows of each stratum that has any, and its share of the synthetic rows."""
+    here, there = strata.sizes()
+    held = np.flatnonzero(here)
+    home = np.maximum(np.searchsorted(held, np.arange(strata.k), side="right") - 1, 0)
+    counts = np.bincount(strata.real, weights=hits, minlength=strata.k)[held].astype(np.float64)
+    shares = np.bincount(home, weights=there, minlength=held.size) / there.sum()
+    return counts, here[held].astype(np.float64), shares
+
+
+def standardised_rate(counts: Floats, sizes: Floats, shares: Floats, *, alpha: float) -> tuple[float, float, float]:
+    """A rate at a given mix of strata, with bounds that stay valid for rare events and uneven weights.
+
+    Args:
+        counts: [k] events.
+        sizes: [k] rows, at least 1 each.
+        shares: [k] weight of each stratum, adding up to 1.
+        alpha: one-sided error of each bound.
+
+    Returns:
+        The rate, its lower and its upper bound, each 0..1.
+
+    Source: Fay & Feuer 1997, Statistics in Medicine 16:791.
+
+    >>> both, half = np.array([5.0, 5.0]), np.array([0.5, 0.5])
+    >>> [round(x, 4) for x in standardised_rate(both, 500 * np.ones(2), half, alpha=0.025)]
+    [0.01, 0.0048, 0.0184]
+    """
+    weights = shares / sizes
+    rate, variance, largest = float(weights @ counts), float(weights**2 @ counts), float(weights.max())
+    low = float(gammaincinv(rate**2 / variance, alpha)) * variance / rate if rate > 0 else 0.0
+    above, spread = rate + largest, variance + largest**2
+    high = float(gammainccinv(above**2 / spread, alpha)) * spread / above
+    return rate, low, min(high, 1.0)
 
 
 def _seen(sight: Sight, expected: Floats, dilution: float) -> Floats:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import itertools
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -14,7 +14,7 @@ from sterling.stats.label_shift import strata_of, stratified_excess
 from sterling.stats.slices import REST, Cut, cut_column
 
 if TYPE_CHECKING:
-    from sterling.kernel.view import Bools, Floats
+    from sterling.kernel.view import AnyArray, Bools, Floats, Ints
 
 # A group that is a number, such as age, is judged by quarters.
 BINS = 4
@@ -70,29 +70,68 @@ def declared_groups(real: View, synthetic: View, *, least: int) -> tuple[Group, 
     """
     columns = sorted(real.with_role(Role.GROUP), key=lambda c: c.name)
     cuts = [cut_column(c, bins=BINS, least=least, most=MOST_LEVELS) for c in columns]
-    single = [g for cut in cuts for g in _levels(cut, real, synthetic, least=least)]
-    pairs = ((a, b) for a, b in itertools.combinations(single, 2) if a.attributes != b.attributes)
-    crossed = [g for a, b in pairs if (g := _intersection(a, b, least=least)) is not None]
-    most = set(np.argsort([-g.sizes[0] for g in crossed], kind="stable")[:MOST_CROSSED].tolist())
-    return (*single, *(g for i, g in enumerate(crossed) if i in most))
+    coded = [_coded(cut, real, synthetic, least=least) for cut in cuts]
+    single = [_level(c, code) for c in coded for code in c.levels]
+    cells = _crossed(coded, least=least)
+    most = np.sort(np.argsort([-size for *_, size in cells], kind="stable")[:MOST_CROSSED])
+    return (*single, *(_intersection(*cells[int(i)][:4]) for i in most))
 
 
-def _levels(cut: Cut, real: View, synthetic: View, *, least: int) -> list[Group]:
+@dataclass(frozen=True, slots=True, eq=False)
+class _Coded:
+    """One attribute: [n] and [m] codes, rows of each code in the real set, and the codes that are groups."""
+
+    cut: Cut
+    real: AnyArray
+    synthetic: AnyArray
+    counts: Ints
+    levels: tuple[int, ...]
+
+
+def _coded(cut: Cut, real: View, synthetic: View, *, least: int) -> _Coded:
     here, there = cut.assign(real.column(cut.name)), cut.assign(synthetic.column(cut.name))
     counts = np.bincount(here, minlength=len(cut.labels))
-    return [
-        Group(cut.title(code), (cut.name,), here == code, there == code)
-        for code, label in enumerate(cut.labels)
-        if counts[code] >= least and label != REST
-    ]
+    levels = tuple(k for k, label in enumerate(cut.labels) if counts[k] >= least and label != REST)
+    return _Coded(cut, here, there, counts, levels)
 
 
-def _intersection(a: Group, b: Group, *, least: int) -> Group | None:
-    both = a.real & b.real
-    size = int(np.count_nonzero(both))
-    if size < least or size == min(a.sizes[0], b.sizes[0]):
-        return None
-    return Group(f"{a.name}&{b.name}", (*a.attributes, *b.attributes), both, a.synthetic & b.synthetic)
+def _level(c: _Coded, code: int) -> Group:
+    return Group(c.cut.title(code), (c.cut.name,), c.real == code, c.synthetic == code)
+
+
+_Cell = tuple[_Coded, int, _Coded, int, int]
+
+
+def _crossed(coded: Sequence[_Coded], *, least: int) -> list[_Cell]:
+    """Intersections with rows enough, and their real rows: counted, for masks of all of them fill the memory."""
+    found: list[_Cell] = []
+    for i, a in enumerate(coded):
+        tables = [_pairs(a, b) for b in coded[i + 1 :]]
+        for code in a.levels:
+            for b, table in zip(coded[i + 1 :], tables, strict=True):
+                sizes = [(other, int(table[code, other])) for other in b.levels]
+                found += [
+                    (a, code, b, other, size)
+                    for other, size in sizes
+                    if size >= least and size != min(a.counts[code], b.counts[other])
+                ]
+    return found
+
+
+def _pairs(a: _Coded, b: _Coded) -> Ints:
+    """[levels of a, levels of b] real rows that have both."""
+    wide = len(b.cut.labels)
+    cells = a.real.astype(np.int32) * wide + b.real
+    return np.bincount(cells, minlength=len(a.cut.labels) * wide).reshape(-1, wide)
+
+
+def _intersection(a: _Coded, code: int, b: _Coded, other: int) -> Group:
+    return Group(
+        f"{a.cut.title(code)}&{b.cut.title(other)}",
+        (a.cut.name, b.cut.name),
+        (a.real == code) & (b.real == other),
+        (a.synthetic == code) & (b.synthetic == other),
+    )
 
 
 @dataclass(frozen=True, slots=True, eq=False)
