@@ -186,3 +186,20 @@ def test_nothing_that_varies_is_unmeasured() -> None:
     ]
     flat = [replace(v, columns=(v.columns or ())[3:5]) for v in flat]
     assert measured(*flat)[0].status is Status.UNMEASURED
+
+
+def test_a_column_of_unseen_levels_only_is_no_pass() -> None:
+    def three(n: int, seed: int) -> View:
+        r = np.random.default_rng(seed)
+        a = r.integers(2, size=n)
+        named = {"a": a, "b": r.integers(2, size=n), "c": a}
+        return View(n, "f", tuple(Column(k, Kind.CATEGORY, Role.FEATURE, v, ("x", "y", "z")) for k, v in named.items()))
+
+    real, other = three(20_000, 0), three(20_000, 1)
+    assert measured(real, other)[0].status is Status.PASS
+    found = measured(real, changed(other, "c", np.full(20_000, 2)))[0]
+    assert found.status is Status.UNDECIDED
+    assert isinstance(found.result, Estimate)
+    assert found.result.high == 1.0
+    assert found.evidence["unknown"] == ["a&c", "b&c"]
+    assert "2 pairs share nothing that can be compared" in (found.reason or "")

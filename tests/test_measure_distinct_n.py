@@ -75,3 +75,13 @@ def test_clean_samples_do_not_fail_and_the_interval_covers() -> None:
         assert isinstance(found.result, Estimate)
         covered += found.result.low <= 1.0 <= found.result.high
     assert covered >= 33  # the worst of three looks is shown
+
+
+def test_a_bound_of_nothing_tolerates_everything() -> None:
+    column = (view(300, 1).sequences or ())[0]
+    few = View(300, "g", sequences=(TokenColumn("text", column.tokens % 3, column.starts),))
+    for bound, fails in ((0.8, True), (0.0, False)):
+        found = distinct_n(
+            view(300, 0), few, holdout=None, rng=np.random.default_rng(0), terms=Terms(alpha=0.01, bound=bound)
+        )
+        assert (found[0].status is Status.FAIL) == fails

@@ -85,3 +85,13 @@ def test_without_text_it_is_said() -> None:
     assert measured(empty, empty)[0].status is Status.UNMEASURED
     assert measured(view(100, 0), empty)[0].status is Status.UNMEASURED
     assert measured(view(29, 0), view(100, 0))[0].status is Status.UNMEASURED
+
+
+def test_a_bound_of_nothing_tolerates_everything() -> None:
+    column = (view(300, 1).sequences or ())[0]
+    few = View(300, "g", sequences=(TokenColumn("text", column.tokens % 3, column.starts),))
+    for bound, fails in ((0.8, True), (0.0, False)):
+        found = hapax(
+            view(300, 0), few, holdout=None, rng=np.random.default_rng(0), terms=Terms(alpha=0.01, bound=bound)
+        )
+        assert (found[0].status is Status.FAIL) == fails

@@ -5,14 +5,16 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
+import pytest
 
 from sterling.kernel.estimate import Estimate
 from sterling.kernel.finding import Finding, Status
 from sterling.kernel.protocols import Terms
 from sterling.kernel.schema import Kind, Role
 from sterling.kernel.view import Column, View
-from sterling.measures.rare_modes import rare_modes
+from sterling.measures.rare_modes import _levels, rare_modes
 from sterling.stats.modes import joint_cells, level_cells, rare_rows
+from sterling.stats.proportions import ratio_bounds
 
 SHARES = np.array([0.5, 0.3, 0.15, 0.02, 0.01, 0.008, 0.005, 0.004, 0.003])
 
@@ -93,3 +95,34 @@ def test_clean_samples_do_not_fail_and_the_interval_covers() -> None:
         covered += found.result.low <= 1.0 <= found.result.high
     assert fails <= 6
     assert covered >= 110  # the worst of three looks is shown
+
+
+def test_choosing_levels_makes_none_look_thin() -> None:
+    wrong, shares, names = 0, np.r_[0.8, np.full(190, 0.2 / 190)], tuple(map(str, range(191)))
+    for s in range(100):
+        r = np.random.default_rng(s)
+        codes = [r.choice(191, size=3800, p=shares) for _ in range(2)]
+        a, b = (View(3800, "f", (Column("c", Kind.CATEGORY, Role.FEATURE, c, names),)) for c in codes)
+        sets = (a.take(np.arange(1900)), a.take(np.arange(1900, 3800)), b)
+        wrong += int(_levels(level_cells(sets), sets, 1.0, 0.3).failing.any())
+    assert wrong <= 42  # 30 allowed
+
+
+def test_a_level_of_few_real_rows_is_judged_by_both_sets() -> None:
+    a, b = np.repeat([0, 1, 2], [994, 6, 0]), np.repeat([0, 1, 2], [990, 10, 0])
+    one, two = (View(1000, "f", (Column("c", Kind.CATEGORY, Role.FEATURE, c, tuple("abc")),)) for c in (a, b))
+    order = np.random.default_rng(0).permutation(1000)
+    sets = (one.take(order[:500]), one.take(order[500:]), two)
+    assert _levels(level_cells(sets), sets, 0.8, 0.01).names == ("c=b",)
+
+
+def test_the_printed_level_is_the_intervals_own() -> None:
+    b = view(8000, 1)
+    found = measured(view(8000, 0), b.take(b.column("c").values != 5))[1]
+    assert isinstance(found.result, Estimate)
+    k, j = found.evidence["real"], found.evidence["synthetic"]
+    rows = found.params["rows"]
+    n, m = rows[0] + rows[1], rows[2]  # type: ignore[index,operator]
+    high = ratio_bounds([j], m, [k], n, alpha=(1 - found.result.level) / 2)[1]  # type: ignore[arg-type,list-item]
+    assert found.result.high == pytest.approx(float(high[0]))
+    assert found.result.level > 0.99

@@ -148,3 +148,49 @@ def test_large_sets_are_drawn_from_and_it_is_said() -> None:
     )
     assert found[0].params["rows_judged"] == 20_000
     assert "drawn" in (found[0].reason or "")
+
+
+def test_every_candidate_is_a_look() -> None:
+    r = np.random.default_rng(0)
+
+    def numbers(n: int) -> View:
+        return View(n, "f", tuple(Column(f"x{i}", Kind.NUMBER, Role.FEATURE, r.normal(size=n)) for i in range(6)))
+
+    found = measured(numbers(1000), numbers(1000))[0]
+    pairs = sum(found.params["rules"].values())  # type: ignore[union-attr,misc,arg-type]
+    # Missing cells and two ends of each, orders, sums; of the quantile bins' pairs some more.
+    assert found.params["looks"] >= 6 * 3 + 6 * 5 + 15 * 4
+    assert pairs < 30
+
+
+def test_thousands_of_broken_pairs_take_no_mask_each() -> None:
+    import tracemalloc
+
+    r, n, levels = np.random.default_rng(0), 8000, 12
+
+    def chained(*, kept: bool) -> View:
+        base = r.integers(levels, size=n)
+        codes = [(base + r.integers(2, size=n)) % levels if kept else r.integers(levels, size=n) for _ in range(10)]
+        names = tuple(f"l{i}" for i in range(levels))
+        return View(n, "f", tuple(Column(f"c{i}", Kind.CATEGORY, Role.FEATURE, c, names) for i, c in enumerate(codes)))
+
+    a, b = chained(kept=True), chained(kept=False)
+    tracemalloc.start()
+    found = measured(a, b, alpha=0.001)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert found[0].status is Status.FAIL
+    assert len(found) == 11
+    assert found[0].params["rules"]["pairs_of_values"] > 4000  # type: ignore[index,call-overload,operator]
+    assert peak < 25e6  # a mask for each pair that is hit would be 32 MB by itself
+
+
+def test_nothing_but_columns_is_copied() -> None:
+    class Heavy:
+        def __getitem__(self, rows: object) -> object:
+            raise AssertionError("the embedding was copied")
+
+        __array__ = __getitem__
+
+    a, b, c = (replace(view(300, s), embedding=Heavy()) for s in range(3))  # type: ignore[arg-type]
+    assert isinstance(measured(a, b, c)[0].result, Estimate)

@@ -91,3 +91,14 @@ def test_twice_the_same_set_on_both_sides_tells_nothing() -> None:
     found = measured(people, stack([people.take(np.arange(400)), view(400, 1)]), people)
     assert found[0].status is not Status.FAIL
     assert value(found[0]).low <= 0.0
+
+
+def test_the_interval_covers_with_several_groups() -> None:
+    low = high = 0
+    for seed in range(60):
+        sets = [view(n, 1000 + 3 * seed + i, columns=4) for i, n in enumerate((400, 200, 100))]
+        found = measured(*sets, seed)
+        assert found[0].params["groups"] == 4
+        low, high = low + (value(found[0]).low > 0.0), high + (value(found[0]).high < 0.0)
+    # The same descriptions are tried on all groups: 2.5 % on either side, and what luck gives.
+    assert max(low, high) <= 5

@@ -119,3 +119,37 @@ def test_what_cannot_be_measured() -> None:
     assert measured(at(a, np.full(100, np.nan)), b)[0].status is Status.UNMEASURED
     assert measured(at(a, np.full(100, 1.5e9)), b)[0].status is Status.UNMEASURED
     assert measured(a, at(b, np.full(100, np.nan)))[0].status is Status.UNMEASURED
+
+
+def test_rows_from_before_the_first_real_one_do_not_pass_unseen() -> None:
+    a, b = view(20_000, 0), view(20_000, 1)
+    times = b.column("sold").values
+    found = measured(a, at(b, times - 5000 * DAY))[0]
+    assert found.status is Status.UNDECIDED
+    assert isinstance(found.result, Estimate)
+    assert found.result.high == 1.0
+    assert "100.0% of the synthetic rows are dated before the first real row" in (found.reason or "")
+    assert "only 0 of 20,000 rows" in (found.reason or "")
+    assert found.evidence["before_first"] == 20_000
+    flat, some = view(20_000, 0, drift=0.0), view(20_000, 1, drift=0.0)
+    moved = some.column("sold").values - np.where(np.arange(20_000) % 5 == 0, 5000 * DAY, 0)
+    assert measured(flat, some)[0].status is Status.PASS
+    found = measured(flat, at(some, moved))[0]
+    assert found.status is Status.UNDECIDED
+    assert "20.0% of the synthetic rows are dated before" in (found.reason or "")
+
+
+def test_time_alone_passes_where_there_is_no_other_column() -> None:
+    a, b = (replace(v, columns=v.with_role(Role.TIME)) for v in (view(2000, 0), view(2000, 1)))
+    assert measured(a, b)[0].status is Status.PASS
+
+
+def test_nothing_but_columns_is_copied() -> None:
+    class Heavy:
+        def __getitem__(self, rows: object) -> object:
+            raise AssertionError("the embedding was copied")
+
+        __array__ = __getitem__
+
+    a, b, c = (replace(view(300, s), embedding=Heavy()) for s in range(3))  # type: ignore[arg-type]
+    assert isinstance(measured(a, b, c)[0].result, Estimate)

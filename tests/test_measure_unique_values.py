@@ -14,7 +14,7 @@ from sterling.kernel.protocols import Terms
 from sterling.kernel.schema import Kind, Role
 from sterling.kernel.view import Column, View
 from sterling.measures.unique_values import unique_values
-from sterling.stats.diversity import rarefied, ratio_interval
+from sterling.stats.diversity import rarefied
 
 
 def view(n: int, seed: int) -> View:
@@ -59,11 +59,15 @@ def test_the_variance_bound_is_one() -> None:
     assert spread <= float(np.mean([rarefied(d, 300).variance for d in draws])) <= 6 * spread
 
 
-def test_ratio_interval_is_fiellers() -> None:
-    low, high = ratio_interval((50.0, 4.0), (100.0, 9.0), quantile=1.96)
-    for end in (low, high):
-        assert (50 - end * 100) ** 2 == pytest.approx(1.96**2 * (4 + end**2 * 9))
-    assert ratio_interval((1.0, 1.0), (1.0, 4.0), quantile=1.96) == (0.0, np.inf)
+@pytest.mark.parametrize("bound", [0.0, 0.5])
+def test_a_bound_of_nothing_tolerates_everything(bound: float) -> None:
+    poor = with_values(view(1000, 1), "income", np.full(1000, 7.0))
+    odd = with_values(view(1000, 1), "age", view(1000, 1).column("age").values + 0.123 * np.arange(1000))
+    for b in (poor, odd):
+        found = unique_values(
+            view(1000, 0), b, holdout=None, rng=np.random.default_rng(0), terms=Terms(alpha=0.001, bound=bound)
+        )
+        assert (found[0].status in (Status.FAIL, Status.WARN)) == (bound > 0)
 
 
 def test_sets_of_different_size_are_compared_at_one_size() -> None:

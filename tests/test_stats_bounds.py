@@ -8,6 +8,7 @@ import pytest
 from sterling.kernel.finding import Status
 from sterling.stats.bounds import (
     dkw,
+    fieller,
     holm,
     normal_quantile,
     status_of,
@@ -85,3 +86,20 @@ def test_total_variation_lower_bound_holds_with_many_levels() -> None:
 def test_normal_quantile() -> None:
     assert normal_quantile(0.5) == 0.0
     assert normal_quantile(1e-9) == pytest.approx(5.998, abs=1e-3)
+
+
+def test_limits_of_a_ratio_are_fiellers_and_wide_open_where_the_base_may_be_nothing() -> None:
+    for end in fieller((50.0, 4.0), (100.0, 9.0), quantile=1.96):
+        assert (50 - end * 100) ** 2 == pytest.approx(1.96**2 * (4 + end**2 * 9))
+    assert fieller((1.0, 1.0), (1.0, 4.0), quantile=1.96) == (-np.inf, np.inf)
+    assert fieller((1.0, 0.0), (-5.0, 0.1), quantile=1.96) == (-np.inf, np.inf)
+    assert fieller((0.1, 1.0), (5.0, 0.1), quantile=1.96)[0] < 0  # clamping is the caller's
+
+
+def test_limits_of_a_ratio_cover() -> None:
+    rng, inside = np.random.default_rng(0), 0
+    for _ in range(2000):
+        top, bottom = (float(rng.normal(1.0, 0.3)), 0.09), (float(rng.normal(2.0, 0.4)), 0.16)
+        low, high = fieller(top, bottom, quantile=normal_quantile(0.05))
+        inside += low <= 0.5 <= high
+    assert 0.88 < inside / 2000 < 0.92

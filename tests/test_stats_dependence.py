@@ -98,3 +98,20 @@ def test_association_is_one_where_one_decides_the_other_and_nil_by_chance() -> N
     chance = [association(drawn(np.full((5, 5), 0.04), 500, r))[0] for _ in range(100)]
     assert np.mean(chance) < 0.04
     assert association(np.zeros((1, 2, 2)))[0] == 0
+
+
+def test_nothing_to_compare_is_unknown_where_the_real_columns_vary() -> None:
+    real, one_row = np.array([[[40.0, 10.0], [10.0, 40.0]]]), np.array([[[50.0, 50.0], [0.0, 0.0]]])
+    found = dependence_gap(real, one_row)
+    assert found.df[0] == 0
+    assert [float(x[0]) for x in found.bounds(alpha=0.05)] == [0.0, 1.0]
+    disjoint = np.array([[[50.0, 0.0, 0.0], [0.0, 50.0, 0.0]]]), np.array([[[0.0, 0.0, 50.0], [0.0, 0.0, 50.0]]])
+    assert dependence_gap(*disjoint).df[0] == 0
+    assert dependence_gap(*disjoint).unknown[0]
+    constant = dependence_gap(one_row, real)
+    assert not constant.unknown[0]
+    assert float(constant.bounds(alpha=0.05)[1][0]) == 0.0
+    assert not dependence_gap(real, real).unknown[0]
+    decided = np.array([[[50.0, 0.0], [0.0, 50.0]]])
+    assert not dependence_gap(decided, decided).unknown[0]
+    assert float(dependence_gap(decided, decided[:, ::-1]).gap[0]) > 0.5

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from sterling.stats.dependence import cross_counts, pair_tables, starts_of
-from sterling.stats.kept_dependence import Threads, fieller, in_both, kept_shares, threads, torn_columns
+from sterling.stats.kept_dependence import Threads, in_both, kept_shares, threads, torn_columns
 
 WIDTHS = [4, 3, 3, 3, 3, 3, 3]
 INDEX = np.array(list(itertools.combinations(range(len(WIDTHS)), 2)))
@@ -102,12 +102,3 @@ def test_deleted_levels_are_set_aside() -> None:
     kept = in_both(real, synthetic, [3, 1])
     assert kept[0].tolist() == [True, True, False, False]
     assert kept[1].all()
-
-
-def test_fieller_limits_cover_and_are_wide_open_where_the_base_may_be_nothing() -> None:
-    assert fieller((0.5, 0.01), (0.1, 0.01), tail=0.025) == (-np.inf, np.inf)
-    rng, inside = np.random.default_rng(0), 0
-    for _ in range(2000):
-        low, high = fieller((rng.normal(1.0, 0.3), 0.09), (rng.normal(2.0, 0.4), 0.16), tail=0.05)
-        inside += low <= 0.5 <= high
-    assert 0.88 < inside / 2000 < 0.92

@@ -80,8 +80,8 @@ def test_orders_and_sums_are_found_but_not_by_ranges_alone() -> None:
     r = np.random.default_rng(2)
     start, length = r.normal(100, 30, size=500), r.exponential(20, size=500)
     values = [start, start + length, length, r.normal(-5000, 1, size=500), r.normal(100, 30, size=500)]
-    assert find_orders(values, most=30) == [Order(0, 1)]
-    sums = find_sums(values, most=30)
+    assert find_orders(values, most=30)[0] == [Order(0, 1)]
+    sums, _ = find_sums(values, most=30)
     assert [(s.first, s.second, s.total) for s in sums] == [(0, 2, 1)]
     broken = [*values]
     broken[1] = values[1].copy()
@@ -110,3 +110,29 @@ def test_the_bounds_of_the_excess_cover() -> None:
         assert np.mean(low > p - q) <= 0.05
         assert np.mean(high < p - q) <= 0.05
         assert np.all(low <= high)
+
+
+def test_a_sorted_file_hides_no_rule() -> None:
+    r = np.random.default_rng(5)
+    low = r.normal(100, 30, size=10_000)
+    high, more = low + r.exponential(20, size=10_000), r.exponential(20, size=10_000)
+    total = high + more
+    high[:4] = low[:4] - 1  # the slips of the pen come first
+    total[:4] += 50
+    assert find_orders([low, high], most=30)[0] == [Order(0, 1)]
+    assert [(s.first, s.second, s.total) for s in find_sums([high, more, total], most=30)[0]] == [(0, 1, 2)]
+    place = np.sort(r.integers(40, size=10_000))
+    region = place // 10
+    wrong = region.copy()
+    wrong[:6] = [1, 2, 3, 1, 2, 3]
+    assert is_dependency(place, region, (40, 4))
+    assert is_dependency(place, wrong, (40, 4))
+
+
+def test_what_was_examined_is_counted() -> None:
+    r = np.random.default_rng(6)
+    values = [r.normal(size=500) for _ in range(5)]
+    assert find_orders(values, most=30) == ([], 20)
+    assert find_sums(values, most=30) == ([], 30)
+    assert find_orders([values[0], values[1] + 100], most=30) == ([], 1)  # of the other pair the ranges say it
+    assert find_orders([], most=30) == ([], 0)

@@ -94,6 +94,10 @@ def correlation_gap(
     a finding `column=NAME`, if it certainly keeps less than 2/3 of what it tells about the others (a bound of
     twice the default tolerates twice the loss). Columns that only depended on such a column are not named for it.
 
+    PASS speaks of pairs: that every one lies within the bound. The second look can fail a table but says nothing when
+    it is silent: a column may have lost some of its dependence, or too few rows may be left to add up. Pairs whose
+    columns vary in real rows but share nothing that can be compared are unknown, and at best leave it undecided.
+
     Args:
         real: train rows.
         synthetic: the rows to be judged.
@@ -245,15 +249,18 @@ def _whole(
     result = Estimate(result.value, result.low, max(result.value, high), result.n, result.level, result.method)
     table: list[Json] = [_row(pairs, int(r)) for r in order[:MOST_SHOWN]]
     torn: list[Json] = [_torn_row(pairs, k) for k in pairs.torn]
+    unknown: list[Json] = [pairs.title(int(r)) for r in np.flatnonzero(pairs.found.unknown)]
     return Finding(
-        "correlation_gap", result, "lower", status, reason=_sentence(pairs, failing, blamed, worst, bound),
-        params=params, evidence={"pairs": table, "failing": int(failing.sum()), "torn": torn},
+        "correlation_gap", result, "lower", status, params=params,
+        reason=_sentence(pairs, failing, blamed, worst, bound) + _not_compared(unknown),
+        evidence={"pairs": table, "failing": int(failing.sum()), "torn": torn, "unknown": unknown[:MOST_SHOWN]},
     )  # fmt: skip
 
 
 def _estimate(pairs: _Pairs, row: int, terms: Terms) -> Estimate:
     looks = len(pairs.index)
-    found = replace(pairs.found, statistic=pairs.found.statistic[[row]], df=pairs.found.df[[row]])
+    whole = pairs.found
+    found = replace(whole, statistic=whole.statistic[[row]], df=whole.df[[row]], unknown=whole.unknown[[row]])
     low, high = (float(x[0]) for x in found.bounds(alpha=(1 - terms.level) / 2 / looks))
     value = float(pairs.found.gap[row])
     n = int(pairs.tables[0][row].sum() + pairs.tables[1][row].sum())
@@ -308,6 +315,13 @@ def _sentence(pairs: _Pairs, failing: Bools, blamed: list[tuple[int, list[int]]]
         f"The pair of {looks} whose dependence differs most is {_words(pairs, worst)}; chance alone gives about "
         f"{pairs.found.no_gap[worst]:.3f} before correction, and {bound:g} is tolerated."
     )
+
+
+def _not_compared(unknown: list[Json]) -> str:
+    if not unknown:
+        return ""
+    what = "1 pair shares" if len(unknown) == 1 else f"{len(unknown)} pairs share"
+    return f" {what} nothing that can be compared, such as {unknown[0]}: the levels of the real rows are not here."
 
 
 def _lost(pairs: _Pairs, kept: Kept) -> str:

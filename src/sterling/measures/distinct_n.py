@@ -11,6 +11,7 @@ from sterling.kernel.finding import Finding, Json, Status
 from sterling.kernel.protocols import Terms, measure
 from sterling.kernel.view import Need, View
 from sterling.stats.bounds import status_of
+from sterling.stats.diversity import most_tolerable
 from sterling.stats.vocabulary import Vocabulary, described, vocabularies
 
 if TYPE_CHECKING:
@@ -44,8 +45,8 @@ def distinct_n(
         holdout: not used.
         rng: deals records into the parts of the jackknife, and draws records where a set has more tokens
             than the other (or than 200,000 a field, 50,000 under "fast").
-        terms: `bound` is the smallest tolerable ratio, default .8; above its inverse is a warning. `alpha`
-            is shared by all lengths of all fields.
+        terms: `bound` is the smallest tolerable ratio, default .8; above its inverse is a warning, and 0
+            tolerates all. `alpha` is shared by all lengths of all fields.
 
     Returns:
         Ratios, 0 to infinity, 1 is ideal, larger is better up to 1. First the worst look, then
@@ -66,7 +67,7 @@ def distinct_n(
     each = terms.alpha / len(looks) / 2
     ordered = sorted(looks, key=lambda v: (v.bounds(each)[1], v.ratio))
     poor = [v for v in ordered if v.bounds(each)[1] < bound]
-    odd = [v for v in ordered if v.bounds(each)[0] > 1 / bound]
+    odd = [v for v in ordered if v.bounds(each)[0] > most_tolerable(bound)]
     shown, side = (poor or odd or ordered)[0], (1 - terms.level) / 2
     # That *every* look is within needs no correction: the truly worst one is one look.
     calm = status_of(min(v.bounds(side)[0] for v in looks), np.inf, bound, better="higher")
@@ -92,7 +93,8 @@ def _estimate(v: Vocabulary, level: float, looks: int) -> Estimate:
 def _words(v: Vocabulary, bound: float) -> str:
     return (
         f"In {v.name}, {v.synthetic[0]:.1%} of {v.size:,} synthetic {NAMES[v.run]} are different, and "
-        f"{v.real[0]:.1%} of as many real ones: {v.ratio:.2f} times, and {bound:g} to {1 / bound:g} is tolerated."
+        f"{v.real[0]:.1%} of as many real ones: {v.ratio:.2f} times, and {bound:g} to "
+        f"{most_tolerable(bound):g} is tolerated."
     )
 
 

@@ -7,18 +7,18 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
+from scipy.special import bdtrc
 
 from sterling.kernel.estimate import Estimate, Unmeasured
 from sterling.kernel.finding import Finding, Json, Status
 from sterling.kernel.protocols import Terms, measure
 from sterling.kernel.view import Need, View
-from sterling.stats.bounds import holm, normal_quantile, status_of, tarone_alpha
-from sterling.stats.diversity import ratio_interval
-from sterling.stats.modes import MOST_SHARE, Cells, alive, joint_cells, level_cells, rare_rows
+from sterling.stats.bounds import fieller, holm, normal_quantile, status_of, tarone_alpha
+from sterling.stats.modes import LEAST_SEEN, MOST_SHARE, Cells, alive, joint_cells, level_cells, rare_rows
 from sterling.stats.proportions import ratio_below_p, ratio_bounds
 
 if TYPE_CHECKING:
-    from sterling.kernel.view import Bools, Ints
+    from sterling.kernel.view import Bools, Floats, Ints
 
 BOUND = 0.8
 LEAST_ROWS, LEAST_COUNT = 30, 8
@@ -147,31 +147,43 @@ def _survival(cells: list[Cells], rows: int, terms: Terms) -> _Look:
     # The variance under "no difference" is the same for both, so the larger bound serves both.
     spread = max(here[1], there[1])
     ends = (there[0], spread), (max(here[0], 1.0), spread)
-    near = ratio_interval(*ends, quantile=normal_quantile((1 - terms.level) / 2))
-    far = ratio_interval(*ends, quantile=normal_quantile(terms.alpha / 4))
+    near = fieller(*ends, quantile=normal_quantile((1 - terms.level) / 2))
+    far = fieller(*ends, quantile=normal_quantile(terms.alpha / 4))
     value = ends[0][0] / ends[1][0]
     return _Look(
         "number of rare joint cells that are left", here[0], there[0], value,
-        (min(near[0], value), max(near[1], value)), far[1], 2 * rows,
+        (min(max(0.0, near[0]), value), max(near[1], value)), far[1], 2 * rows,
     )  # fmt: skip
 
 
 def _levels(singles: list[Cells], sets: tuple[View, View, View], bound: float, alpha: float) -> _Levels:
-    """Levels of at most 1 % of all real rows; chosen and counted on the same rows, which can only hide a loss."""
+    """Levels of at most 1 % of all rows, chosen by the rows of both sets together.
+
+    A level that was chosen because the real rows hold many of it would look thin among fresh rows. The test is one
+    given the sum of both counts, so that choosing by the sum is free; that the naming half must have
+    seen a level is paid for.
+    """
     n, m = sets[NAMED].n + sets[COUNTED].n, sets[SYNTHETIC].n
     names: list[str] = []
     counts: list[tuple[int, int]] = []
     for cells in singles:
         real, synthetic = cells.counts(NAMED) + cells.counts(COUNTED), cells.counts(SYNTHETIC)
-        for i in np.flatnonzero((real >= LEAST_COUNT) & (real <= MOST_SHARE * n) & _judged(cells)):
+        both = real + synthetic
+        for i in np.flatnonzero((both >= LEAST_COUNT) & (both <= MOST_SHARE * (n + m)) & (real > 0) & _judged(cells)):
             names.append(cells.title(int(i)))
             counts.append((int(real[i]), int(synthetic[i])))
     k, j = np.array(counts, dtype=np.int64).reshape(-1, 2).T
-    least = ratio_below_p(np.zeros_like(j), m, k + j, n, ratio=bound)
+    seen = _seen(k + j, sets[NAMED].n, n, m, bound)
+    least = ratio_below_p(np.zeros_like(j), m, k + j, n, ratio=bound) / seen
     each, failing = tarone_alpha(least, alpha=alpha), np.zeros(k.size, dtype=bool)
     can = np.flatnonzero(least <= each)
-    failing[can] = holm(ratio_below_p(j[can], m, k[can], n, ratio=bound), alpha=alpha)
+    failing[can] = holm(ratio_below_p(j[can], m, k[can], n, ratio=bound) / seen[can], alpha=alpha)
     return _Levels(tuple(names), k, j, failing, each)
+
+
+def _seen(both: Ints, named: int, n: int, m: int, bound: float) -> Floats:
+    """[l] chance that the naming half holds enough of so many rows to know the level, at the tolerable ratio."""
+    return np.asarray(bdtrc(LEAST_SEEN - 1, both, named / (n + bound * m)), dtype=np.float64)
 
 
 def _judged(cells: Cells) -> Bools:
@@ -216,10 +228,11 @@ def _whole(
 
 def _estimate(levels: _Levels, i: int, sizes: tuple[int, int], level: float) -> Estimate:
     k, j = int(levels.real[i]), int(levels.synthetic[i])
-    low, high = ratio_bounds([j], sizes[1], [k], sizes[0], alpha=min(levels.spend, (1 - level) / 2))
+    side = min(levels.spend, (1 - level) / 2)
+    low, high = ratio_bounds([j], sizes[1], [k], sizes[0], alpha=side)
     value = (j / sizes[1]) / (k / sizes[0])
     looks = len(levels.names)
-    return Estimate(value, float(low[0]), float(high[0]), k + j, level, f"conditional binomial, {looks} levels")
+    return Estimate(value, float(low[0]), float(high[0]), k + j, 1 - 2 * side, f"conditional binomial, {looks} levels")
 
 
 def _one(

@@ -13,9 +13,10 @@ from sterling.kernel.estimate import Estimate, Unmeasured
 from sterling.kernel.finding import Finding, Json, Status
 from sterling.kernel.protocols import Terms, measure
 from sterling.kernel.schema import Kind, Role
-from sterling.kernel.view import Column, Need, View, stack
+from sterling.kernel.view import Column, Need, View
 from sterling.stats.bounds import status_of
 from sterling.stats.dependence import cross_counts, starts_of
+from sterling.stats.rows import columns_at, drawn
 from sterling.stats.rules import (
     Order,
     Sum,
@@ -46,6 +47,8 @@ MOST_COLUMNS, MOST_NUMBERS = 60, 30
 MOST_VALUES, LARGEST_TABLE = 1000, 1_000_000
 # The levels of a category are all known when hardly any occurs once: unseen mass is singletons by rows (Good 1953).
 UNSEEN = 0.0005
+# Surely broken pairs of values whose rows are looked up, the worst; at most ten of them are named.
+MOST_CELLS = 500
 MOST_FINDINGS = 10
 MOST_SHOWN = 20
 
@@ -92,7 +95,7 @@ class _Rules:
     Args:
         forbidden: [k, k] pairs of coarse codes that never meet.
         rare: [k, k] pairs that hardly ever meet: no rules of the whole, but each is tested by itself.
-        able: how many pairs could have been a rule.
+        able: how many candidates could have been a rule, of all kinds.
         limits: per number its position, lower and upper limit.
         present: positions of columns that are never missing.
         closed: positions of categories whose levels are all known, with [k] whether each code is.
@@ -118,14 +121,16 @@ class _Broken:
 
     Args:
         title: the breach in words.
-        rows: [m] which synthetic rows.
+        rows: [j] positions of the synthetic rows, ascending.
+        judged: synthetic rows looked at.
         real: how many of the `among` fresh real rows.
         among: real rows looked at.
         at_least: lower bound of the excess, corrected for all rules; filled in by `_tested`.
     """
 
     title: str
-    rows: Bools
+    rows: AnyArray
+    judged: int
     real: int
     among: int
     at_least: float = 0.0
@@ -201,9 +206,9 @@ def _sets(
 ) -> tuple[View, View, AnyArray]:
     """All real rows, the rows to be judged, and the latter's places in their set; not more than are affordable."""
     most = MOST_ROWS_FAST if terms.effort == "fast" else MOST_ROWS
-    known = real if holdout is None or not holdout.n else stack([real, holdout])
-    rows = [np.sort(rng.permutation(v.n)[:most]) if v.n > most else np.arange(v.n) for v in (known, synthetic)]
-    return known.take(rows[0]), synthetic.take(rows[1]), rows[1]
+    known = [real] if holdout is None or not holdout.n else [real, holdout]
+    rows = [drawn(sum(v.n for v in sets), most, rng=rng) for sets in (known, [synthetic])]
+    return columns_at(known, rows[0]), columns_at([synthetic], rows[1]), rows[1]
 
 
 def _code(known: View, side: View, terms: Terms) -> _Coded:
@@ -252,10 +257,15 @@ def _search(real: _Coded, synthetic: _Coded, rng: np.random.Generator, terms: Te
     rules = _mine(real, counts, widths)
     # A rule that a part of the real rows did not confirm is none.
     single = {key: s for key, s in _single(rules, synthetic).items() if seen.get(key) == FOLDS}
-    looks = len(single) + rules.able
-    explicit = [_Broken(title, rows, fresh[key], real.n) for key, (title, rows) in single.items() if rows.any()]
-    cells = _cells(rules, counts, real, synthetic)
-    broken = _unrepeated(_tested([*explicit, *cells], terms.alpha / 2 / max(1, looks)), terms.alpha / 2 / max(1, looks))
+    # Every candidate is a look, for a rule is chosen because its count is small, and is tested against that count.
+    looks = max(1, rules.able)
+    each = terms.alpha / 2 / looks
+    explicit = [
+        _Broken(title, np.flatnonzero(rows), rows.size, fresh[key], real.n)
+        for key, (title, rows) in single.items()
+        if rows.any()
+    ]
+    broken = _unrepeated(_tested([*explicit, *_cells(rules, counts, real, synthetic, each)], each), each)
     kept: dict[str, Json] = {"pairs_of_values": int(rules.forbidden.sum()), "other": len(single)}
     return _Found(synthetic_broken, real_broken, broken, kept, looks)
 
@@ -264,7 +274,7 @@ def _mine(real: _Coded, counts: Floats, widths: list[int]) -> _Rules:
     starts = starts_of(widths)
     forbidden, rare, able = forbidden_cells(counts, starts, real.n)
     rest = np.array([label == REST for cut in real.cuts for label in cut.labels])
-    owned = _owned(real)
+    owned, decided = _owned(real)
     place = {cut.name: i for i, cut in enumerate(real.cuts)}
     out = rest[:, None] | rest[None, :]
     for i, j, _ in owned:  # said once: by the dependency
@@ -272,13 +282,15 @@ def _mine(real: _Coded, counts: Floats, widths: list[int]) -> _Rules:
         out[starts[a] : starts[a + 1], starts[b] : starts[b + 1]] = True
     numbers = real.numbers
     values = [real.columns[i].values for i in numbers]
-    orders = find_orders(values, most=MOST_NUMBERS)
-    sums = find_sums(values, most=MOST_NUMBERS)
+    orders, ordered = find_orders(values, most=MOST_NUMBERS)
+    sums, summed = find_sums(values, most=MOST_NUMBERS)
+    # Two ends or the levels of each column, and whether it is ever missing.
+    of_one = len(real.columns) + 2 * len(numbers) + len(real.columns) - len(numbers)
     closed = [(i, known) for i in range(len(real.columns)) if (known := _closed(real, i)) is not None]
     return _Rules(
         forbidden & ~out,
         rare & ~out,
-        int((able & ~out).sum()),
+        int((able & ~out).sum()) + of_one + ordered + summed + decided,
         [(i, *tail_limits(v[~np.isnan(v)])) for i, v in zip(numbers, values, strict=True)
          if real.columns[i].role is not Role.TIME],
         [i for i, c in enumerate(real.columns) if not c.missing.any()],
@@ -302,22 +314,26 @@ def _closed(real: _Coded, i: int) -> Bools | None:
     return known
 
 
-def _owned(real: _Coded) -> list[tuple[int, int, AnyArray]]:
-    """Columns that decide others, each pair in one direction."""
+def _owned(real: _Coded) -> tuple[list[tuple[int, int, AnyArray]], int]:
+    """Columns that decide others, each pair in one direction; and how many could have."""
     found: list[tuple[int, int, AnyArray]] = []
     taken: set[tuple[int, int]] = set()
     names = {cut.name for cut in real.cuts}
     coded = [i for i, e in enumerate(real.exact) if e is not None and real.columns[i].name in names]
+    able = 0
     for i in coded:
         for j in coded:
             shape = real.widths[i], real.widths[j]
-            if i == j or (j, i) in taken or shape[0] * shape[1] > LARGEST_TABLE:
+            if i == j or shape[0] * shape[1] > LARGEST_TABLE:
+                continue
+            able += 1
+            if (j, i) in taken:
                 continue
             a, b = real.exact[i], real.exact[j]
             if a is not None and b is not None and is_dependency(a, b, shape):
                 found.append((i, j, belongs_to(a, b, shape)))
                 taken.add((i, j))
-    return found
+    return found, able
 
 
 def _single(rules: _Rules, data: _Coded) -> dict[str, tuple[str, Bools]]:
@@ -355,20 +371,22 @@ def _any(rules: _Rules, data: _Coded, widths: list[int], single: dict[str, tuple
     return broken
 
 
-def _cells(rules: _Rules, counts: Floats, real: _Coded, synthetic: _Coded) -> list[_Broken]:
-    """The pairs of values that hardly ever meet, but do in some synthetic row."""
+def _cells(rules: _Rules, counts: Floats, real: _Coded, synthetic: _Coded, alpha: float) -> list[_Broken]:
+    """The worst pairs of values that hardly ever meet, but surely do more often in synthetic rows."""
+    widths = [len(c.labels) for c in real.cuts]
+    at = np.flatnonzero(breaches(synthetic.coarse, widths, rules.rare))
+    if not at.size:
+        return []
+    met = cross_counts([c[at] for c in synthetic.coarse], widths)
+    x, y = np.nonzero(rules.rare & (met > 0))
+    low, _ = excess_bounds(met[x, y], synthetic.n, counts[x, y], real.n, alpha=alpha)
     labels = [(c, k) for c, cut in enumerate(real.cuts) for k in range(len(cut.labels))]
     found: list[_Broken] = []
-    suspects = breaches(synthetic.coarse, [len(c.labels) for c in real.cuts], rules.rare) > 0
-    at = np.flatnonzero(suspects)
-    for x, y in zip(*np.nonzero(rules.rare), strict=True) if at.size else ():
-        (i, a), (j, b) = labels[x], labels[y]
+    for p in np.argsort(-low, kind="stable")[: min(MOST_CELLS, int((low > 0).sum()))]:
+        (i, a), (j, b) = labels[x[p]], labels[y[p]]
         hit = at[(synthetic.coarse[i][at] == a) & (synthetic.coarse[j][at] == b)]
-        if hit.size:
-            rows = np.zeros(synthetic.n, dtype=bool)
-            rows[hit] = True
-            title = f"{real.cuts[i].title(a)}&{real.cuts[j].title(b)}"
-            found.append(_Broken(title, rows, int(counts[x, y]), real.n))
+        title = f"{real.cuts[i].title(a)}&{real.cuts[j].title(b)}"
+        found.append(_Broken(title, hit, synthetic.n, int(counts[x[p], y[p]]), real.n))
     return found
 
 
@@ -376,8 +394,8 @@ def _tested(rules: Sequence[_Broken], alpha: float) -> list[_Broken]:
     """The rules that are surely broken more often than by real rows, the worst first."""
     if not rules:
         return []
-    m, n = rules[0].rows.size, rules[0].among
-    low, _ = excess_bounds([int(r.rows.sum()) for r in rules], m, [r.real for r in rules], n, alpha=alpha)
+    m, n = rules[0].judged, rules[0].among
+    low, _ = excess_bounds([r.rows.size for r in rules], m, [r.real for r in rules], n, alpha=alpha)
     tested = [replace(r, at_least=float(x)) for r, x in zip(rules, low, strict=True) if x > 0]
     return sorted(tested, key=lambda r: (-r.at_least, r.title))
 
@@ -385,12 +403,11 @@ def _tested(rules: Sequence[_Broken], alpha: float) -> list[_Broken]:
 def _unrepeated(rules: list[_Broken], alpha: float) -> list[_Broken]:
     """Without the rules that are no longer surely broken once the rows of worse ones are gone."""
     named: list[_Broken] = []
-    gone: Bools | None = None
+    gone = np.zeros(rules[0].judged if rules else 0, dtype=bool)
     for rule in rules:
-        left = rule.rows if gone is None else rule.rows & ~gone
-        if gone is None or _tested([replace(rule, rows=left)], alpha):
+        if _tested([replace(rule, rows=rule.rows[~gone[rule.rows]])], alpha):
             named.append(rule)
-            gone = rule.rows if gone is None else gone | rule.rows
+            gone[rule.rows] = True
         if len(named) == MOST_FINDINGS:
             break
     return named
@@ -415,7 +432,7 @@ def _whole(
         value, min(low, value), max(high, value), n + m, terms.level, f"exact, {FOLDS}-fold control of real rows"
     )
     table: list[Json] = [
-        {"rule": b.title, "synthetic": int(b.rows.sum()), "real": b.real, "at_least": b.at_least} for b in found.broken
+        {"rule": b.title, "synthetic": b.rows.size, "real": b.real, "at_least": b.at_least} for b in found.broken
     ]
     return Finding(
         "rule_violation", result, "lower", status, reason=_sentence(found, j, k, bound) + drawn_words, params=params,
@@ -433,19 +450,19 @@ def _sentence(found: _Found, j: float, k: int, bound: float) -> str:
     )
     if not found.broken:
         return f"{counts}; {bound:g} more are tolerated."
-    named = ", ".join(f"{b.title} ({int(b.rows.sum()):,})" for b in found.broken[:3])
+    named = ", ".join(f"{b.title} ({b.rows.size:,})" for b in found.broken[:3])
     return f"{counts}. Most broken: {named}."
 
 
 def _rule_finding(
     rule: _Broken, m: int, looks: int, terms: Terms, bound: float, params: dict[str, Json], places: AnyArray
 ) -> Finding:
-    j, n = int(rule.rows.sum()), rule.among
+    j, n = rule.rows.size, rule.among
     low, high = (float(x) for x in excess_bounds(j, m, rule.real, n, alpha=(1 - terms.level) / 2 / looks))
     value = j / m - rule.real / n
     result = Estimate(value, min(low, value), max(high, value), n + m, terms.level, f"exact, {looks} looks")
     reason = f"{rule.title} holds for {j:,} of {m:,} synthetic rows, but for {rule.real:,} of {n:,} real rows."
-    worst: list[Json] = [int(places[i]) for i in np.flatnonzero(rule.rows)[:MOST_SHOWN]]
+    worst: list[Json] = [int(places[i]) for i in rule.rows[:MOST_SHOWN]]
     return Finding(
         "rule_violation", result, "lower", Status.FAIL if rule.at_least > bound else Status.WARN, slice=rule.title,
         reason=reason, params=params,

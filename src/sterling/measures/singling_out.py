@@ -130,7 +130,9 @@ def _finding(
 ) -> Finding:
     alone = np.concatenate([m.counts == 1 for m in kinds])
     groups = alone.shape[1] - 1
-    # One description tried on several groups is no more certain than as many descriptions tried once.
+    # Given the descriptions, tries of one on disjoint groups are independent, with its own chance p of a hit. The sum
+    # of p (1 - p) over all tries is at most what one common p gives, for p (1 - p) is concave: a binomial count of
+    # descriptions times groups is no less spread than the hits are. The control is judged given the same ones.
     risk = Risk(int(alone[:, 1:].sum()), alone[:, 1:].size, int(alone[:, 0].sum()), alone.shape[0], scale)
     low, high = risk.bounds(alpha=(1 - terms.level) / 2)
     at_least = risk.bounds(alpha=terms.alpha / 2)[0]

@@ -12,9 +12,10 @@ from sterling.kernel.estimate import Estimate, Unmeasured
 from sterling.kernel.finding import Finding, Json, Status
 from sterling.kernel.protocols import Terms, measure
 from sterling.kernel.schema import Kind, Role
-from sterling.kernel.view import Column, Need, View, stack
+from sterling.kernel.view import Column, Need, View
 from sterling.stats.bounds import status_of
 from sterling.stats.lead import Lead, lead
+from sterling.stats.rows import columns_at, drawn
 from sterling.stats.rules import excess_bounds
 from sterling.stats.slices import cut_column
 
@@ -65,7 +66,8 @@ def time_leak(
     whose times were drawn without regard to the rest. The share is the largest excess of synthetic rows over real ones
     that look so late for their time: at least so many rows are affected. Rows of the period which the holdout covers
     are no leak by themselves: the same period may be where they honestly come from. Where no column changes with
-    time there is nothing to leak, and `skill` in the evidence says so.
+    time there is nothing to leak, and `skill` in the evidence says so. The second look needs rows within the time of
+    the real ones: rows dated before it may be anything, and where too few others are left nothing passes.
 
     Args:
         real: train rows, with a column of role time.
@@ -87,34 +89,51 @@ def time_leak(
     if min(real.n, synthetic.n) < LEAST_ROWS or clock is None:
         why = "too few rows" if clock is not None or min(real.n, synthetic.n) < LEAST_ROWS else "no column of role time"
         return (_unmeasured(why, real, synthetic, params, declared=clock is not None),)
-    known = real if holdout is None or not holdout.n else stack([real, holdout])
-    known, judged = _dated(known, clock.name, rng, terms), _dated(synthetic, clock.name, rng, terms)
-    (a, _), (b, places) = known, judged
+    known = [real] if holdout is None or not holdout.n else [real, holdout]
+    (a, _), (b, places) = _dated(known, clock.name, rng, terms), _dated([synthetic], clock.name, rng, terms)
     params |= {"rows_real": a.n, "rows_synthetic": b.n}
     times = a.column(clock.name).values, b.column(clock.name).values
     if min(a.n, b.n) < LEAST_ROWS or times[0].min() == times[0].max():
         return (_unmeasured("too few rows with a time, or all of one time", real, synthetic, params, declared=True),)
+    early = float((times[1] < times[0].min()).mean())
     within = np.flatnonzero((times[1] >= times[0].min()) & (times[1] <= times[0].max()))
     looks = [_after(times, clock, a, terms)]
     found = _lead(a, b.take(within), clock.name, rng) if within.size >= LEAST_ROWS else None
-    looks += [_later(found[0], found[1], within.size / b.n, terms)] if found is not None else []
+    looks += [_later(found[0], found[1], (within.size / b.n, early), terms)] if found is not None else []
+    unlooked = _unlooked(a, within.size, b.n) if found is None else ""
     evidence = _evidence(times, clock, holdout, real, found, places, within)
-    whole = _whole(looks, a.n + b.n, bound, terms, params, evidence)
+    known_to_all = not unlooked or not _others(a)
+    said = unlooked + (f" {early:.1%} of the synthetic rows are dated before the first real row." if early else "")
+    whole = _whole(looks, a.n + b.n, bound, terms, params, evidence, said, complete=known_to_all)
     return (whole, *_after_finding(looks[0], times, clock, places, bound, terms, params))
 
 
-def _dated(view: View, name: str, rng: np.random.Generator, terms: Terms) -> tuple[View, AnyArray]:
+def _dated(sets: list[View], name: str, rng: np.random.Generator, terms: Terms) -> tuple[View, AnyArray]:
     """The rows that have a finite time, not more than are affordable, and their places."""
     most = MOST_ROWS_FAST if terms.effort == "fast" else MOST_ROWS
-    places = np.flatnonzero(np.isfinite(view.column(name).values))
-    if places.size > most:
-        places = np.sort(places[rng.permutation(places.size)[:most]])
-    return view.take(places), places
+    places = np.flatnonzero(np.concatenate([np.isfinite(v.column(name).values) for v in sets]))
+    places = places[drawn(places.size, most, rng=rng)]
+    return columns_at(sets, places), places
+
+
+def _others(real: View) -> list[Column]:
+    """The columns that may tell something of the time."""
+    return [c for c in real.columns or () if c.role not in (Role.TIME, Role.WEIGHT)][:MOST_COLUMNS]
+
+
+def _unlooked(real: View, within: int, m: int) -> str:
+    """Why the columns were not looked at."""
+    why = (
+        f"only {within:,} of {m:,} rows are dated within the time of the real ones"
+        if _others(real)
+        else "no other column"
+    )
+    return f" Whether rows look later than they say could not be told: {why}."
 
 
 def _lead(real: View, synthetic: View, name: str, rng: np.random.Generator) -> tuple[Lead, list[str]] | None:
     """How late the rows look, and the columns by which that was judged."""
-    chosen = [c for c in real.columns or () if c.role not in (Role.TIME, Role.WEIGHT)][:MOST_COLUMNS]
+    chosen = _others(real)
     if not chosen:
         return None
     cuts = [cut_column(c, bins=BINS, least=LEAST_COUNT, most=LEVELS) for c in chosen]
@@ -135,7 +154,8 @@ def _after(times: tuple[Floats, Floats], clock: Column, real: View, terms: Terms
     return _Look(late / m, max(0.0, min(low, late / m)), max(high, late / m), max(0.0, at_least), "exact", reason)
 
 
-def _later(found: Lead, names: list[str], inside: float, terms: Terms) -> _Look:
+def _later(found: Lead, names: list[str], shares: tuple[float, float], terms: Terms) -> _Look:
+    inside, early = shares
     slack, most = found.slack(alpha=(1 - terms.level) / 4), found.slack(alpha=terms.alpha / 2)
     value, low, high, at_least = (
         min(1.0, max(0.0, x)) * inside
@@ -152,20 +172,22 @@ def _later(found: Lead, names: list[str], inside: float, terms: Terms) -> _Look:
             + (": where they hardly do, a leak hardly shows." if found.skill < LITTLE_SKILL else ".")
         )
     )
-    return _Look(value, low, high, at_least, "Smirnov, Massart", reason)
+    # Of rows before the first real one nobody can say how late they look: all of them may.
+    return _Look(value, low, high + early, at_least, "Smirnov, Massart", reason)
 
 
 def _whole(
-    looks: list[_Look], n: int, bound: float, terms: Terms, params: dict[str, Json], evidence: dict[str, Json]
-) -> Finding:
+    looks: list[_Look], n: int, bound: float, terms: Terms, params: dict[str, Json], evidence: dict[str, Json],
+    said: str, *, complete: bool,
+) -> Finding:  # fmt: skip
     worst = max(looks, key=lambda k: (k.at_least, k.value))
-    high = max(k.high for k in looks)
+    # What was not looked at may be anything.
+    high = max(k.high for k in looks) if complete else 1.0
     result = Estimate(worst.value, worst.low, high, n, terms.level, f"{worst.method}, {len(looks)} looks")
     failed = worst.at_least > bound
     status = Status.FAIL if failed else status_of(min(worst.low, bound), high, bound, better="lower")
     shown = " ".join(k.reason for k in (looks if not failed else [worst]))
-    if len(looks) == 1:
-        shown += " Whether rows look later than they say could not be told: no other column, or no row in the range."
+    shown += said
     ways: list[Json] = [{"share": k.value, "at_least": k.at_least, "by": k.method} for k in looks]
     return Finding(
         "time_leak", result, "lower", status, reason=f"{shown} {bound:g} is tolerated.", params=params,

@@ -12,8 +12,8 @@ from sterling.kernel.finding import Finding, Json, Status
 from sterling.kernel.protocols import Terms, measure
 from sterling.kernel.schema import Kind, Role
 from sterling.kernel.view import Column, Need, View
-from sterling.stats.bounds import normal_quantile
-from sterling.stats.diversity import rarefied, ratio_interval
+from sterling.stats.bounds import fieller, normal_quantile
+from sterling.stats.diversity import most_tolerable, rarefied
 
 if TYPE_CHECKING:
     from sterling.kernel.view import Floats, Ints
@@ -56,7 +56,8 @@ class _Count:
     def bounds(self, alpha: float) -> tuple[float, float]:
         """Bounds of the ratio, each side with error alpha."""
         ends = (self.synthetic, self.variances[1]), (self.real, self.variances[0])
-        return ratio_interval(*ends, quantile=normal_quantile(alpha))
+        low, high = fieller(*ends, quantile=normal_quantile(alpha))
+        return max(0.0, low), high
 
 
 @measure(Need.COLUMNS, title="Different values that a column keeps", better="higher", family="diversity")
@@ -75,8 +76,8 @@ def unique_values(
         synthetic: the rows to be judged.
         holdout: not used.
         rng: not used; nothing is sampled.
-        terms: `bound` is the smallest tolerable ratio, default .5; its inverse warns. `alpha` is shared
-            by the columns.
+        terms: `bound` is the smallest tolerable ratio, default .5; its inverse warns, and at 0 no number of
+            values fails or warns. `alpha` is shared by the columns.
 
     Returns:
         Ratios, 0 to infinity, 1 is ideal, larger is better up to 1. First the worst column, corrected for
@@ -98,7 +99,7 @@ def unique_values(
     each = terms.alpha / len(counts) / 2
     ordered = sorted(counts, key=lambda k: (k.bounds(each)[1], k.ratio))
     poor = [k for k in ordered if k.bounds(each)[1] < bound]
-    odd = [k for k in ordered if k not in poor and (k.bounds(each)[0] > 1 / bound or k.steps is not None)]
+    odd = [k for k in ordered if k not in poor and (k.bounds(each)[0] > most_tolerable(bound) or k.steps is not None)]
     whole = _whole(ordered, poor, odd, bound, terms, params)
     named = [(k, Status.FAIL) for k in poor] + [(k, Status.WARN) for k in odd]
     return (whole, *(_one(k, status, len(counts), bound, terms, params) for k, status in named[:MOST_SHOWN]))
@@ -167,7 +168,7 @@ def _whole(
 
 def _could_show(k: _Count, bound: float, side: float) -> bool:
     same = k.real, k.variances[0]
-    return ratio_interval(same, same, quantile=normal_quantile(side))[0] >= bound
+    return max(0.0, fieller(same, same, quantile=normal_quantile(side))[0]) >= bound
 
 
 def _words(k: _Count, bound: float) -> str:
@@ -186,7 +187,7 @@ def _sentence(shown: _Count, poor: list[_Count], odd: list[_Count], looks: int, 
         more = f" In all, {len(poor)} of {looks} columns are too poor." if len(poor) > 1 else ""
         return _words(shown, bound) + more
     if odd:
-        return f"{_words(shown, bound)[:-1]}; more than {1 / bound:g} times, or coarser steps, are odd."
+        return f"{_words(shown, bound)[:-1]}; more than {most_tolerable(bound):g} times, or coarser steps, are odd."
     return f"No column of {looks} is shown to be poorer than {bound:g} times the real one. {_words(shown, bound)}"
 
 

@@ -94,6 +94,31 @@ def tarone_alpha(least_p: Floats, *, alpha: float) -> float:
     return alpha / max(1, ordered.size)
 
 
+def fieller(top: tuple[float, float], bottom: tuple[float, float], *, quantile: float) -> tuple[float, float]:
+    """Limits of the ratio of two independent means.
+
+    Args:
+        top: numerator and its variance.
+        bottom: denominator and its variance.
+        quantile: of the normal (or t) law, for the error of each side.
+
+    Returns:
+        Lower and upper limit, infinite both where the denominator may be 0 or less; not clamped to any range.
+
+    Source: Fieller 1954.
+
+    >>> [round(x, 2) for x in fieller((1.0, 0.01), (2.0, 0.0), quantile=1.96)]
+    [0.4, 0.6]
+    """
+    square = quantile * quantile
+    (a, var_a), (b, var_b) = top, bottom
+    certain = b * b - square * var_b
+    if b <= 0 or certain <= 0:
+        return -math.inf, math.inf
+    root = math.sqrt(max(square * (b * b * var_a + a * a * var_b - square * var_a * var_b), 0.0))
+    return (a * b - root) / certain, (a * b + root) / certain
+
+
 def dkw(n: int, *, alpha: float) -> float:
     """How far an empirical distribution function may stray from the true one, on one side.
 

@@ -16,12 +16,14 @@ import numpy as np
 from scipy.special import gammaincc
 
 if TYPE_CHECKING:
-    from sterling.kernel.view import AnyArray, Floats, Ints
+    from sterling.kernel.view import AnyArray, Bools, Floats, Ints
 
 # Expected counts below this count in proportion, as evidence and as degrees of freedom alike: Pearson's statistic is
 # erratic where less than a few rows are expected (Cochran 1954).
 FEWEST = 4.0
 FITS = 25
+# Less than this is rounding.
+LEAST_DF = 1e-9
 TILE = 16_384
 # Doublings of the bracket and halvings within it: noncentralities up to 1e12, to one part in 1e9.
 STEPS = 40
@@ -35,11 +37,15 @@ class Dependence:
         statistic: [p] Pearson's X2 of the residuals.
         df: [p] degrees of freedom, not always whole: thin cells count in part; 0 where a pair has nothing to compare.
         rows: effective rows, n m / (n + m).
+        unknown: [p] True where there is nothing to compare: both columns vary in the real rows, but the sets have not
+            two levels of each in common. (Where one column decides the other in both sets there are no degrees of
+            freedom either, but nothing is unknown.)
     """
 
     statistic: Floats
     df: Floats
     rows: float
+    unknown: Bools
 
     @property
     def gap(self) -> Floats:
@@ -52,9 +58,10 @@ class Dependence:
         return self._distance(self.df)
 
     def bounds(self, *, alpha: float) -> tuple[Floats, Floats]:
-        """[p] lower and [p] upper bounds of the distance, each side with error about alpha."""
+        """[p] lower and [p] upper bounds of the distance, each side with error about alpha; 0 and 1 where unknown."""
         low = noncentrality(self.statistic, self.df, tail=alpha)
-        return self._distance(low), self._distance(noncentrality(self.statistic, self.df, tail=1 - alpha))
+        high = self._distance(noncentrality(self.statistic, self.df, tail=1 - alpha))
+        return self._distance(low), np.where(self.unknown, 1.0, high)
 
     def _distance(self, noncentral: Floats) -> Floats:
         return np.minimum(np.sqrt(noncentral / (4 * self.rows)), 1.0)
@@ -115,10 +122,12 @@ def dependence_gap(real: Floats, synthetic: Floats) -> Dependence:
     statistic = (np.square(seen - expected) / within).sum(axis=(1, 2, 3))
     # A cell that both sets can fill is one free residual; each filled row and column of the table takes one away.
     reliable = (expected / within).min(axis=1)
-    filled = _filled(reliable, 2) + _filled(reliable, 1) - 1
-    df = np.maximum(reliable.sum(axis=(1, 2)) - filled, 0.0)
+    cells, down, across = reliable.sum(axis=(1, 2)), _filled(reliable, 2), _filled(reliable, 1)
+    df = cells - down - across + np.minimum(cells, 1.0)
+    df = np.where(df > LEAST_DF, df, 0.0)
     n, m = (float(x[0].sum()) if x.size else 0.0 for x in (real, synthetic))
-    return Dependence(np.where(df > 0, statistic, 0.0), df, n * m / (n + m) if n + m else 0.0)
+    unknown = (df <= 0) & _vary(real) & (np.minimum(down, across) < 2)
+    return Dependence(np.where(df > 0, statistic, 0.0), df, n * m / (n + m) if n + m else 0.0, unknown)
 
 
 def most_off(real: Floats, synthetic: Floats) -> tuple[int, int, float]:
@@ -191,6 +200,11 @@ def _fitted(seen: Floats) -> Floats:
             total = fit.sum(axis=axis, keepdims=True)
             fit *= np.divide(target, total, out=np.zeros_like(total), where=total > 0)
     return fit
+
+
+def _vary(tables: Floats) -> Bools:
+    """[p] True where a table has more than one filled row and more than one filled column."""
+    return ((tables.sum(axis=2) > 0).sum(axis=1) > 1) & ((tables.sum(axis=1) > 0).sum(axis=1) > 1)
 
 
 def _filled(reliable: Floats, axis: int) -> Floats:

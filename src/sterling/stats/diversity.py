@@ -65,29 +65,16 @@ def _log_choose(n: AnyArray | int, k: int) -> Floats:
     return np.where(top >= k, gammaln(top + 1) - gammaln(k + 1.0) - gammaln(inside + 1), -np.inf)
 
 
-def ratio_interval(top: tuple[float, float], bottom: tuple[float, float], *, quantile: float) -> tuple[float, float]:
-    """Bounds of the ratio of two independent means, each given as value (0 or more) and variance.
+def most_tolerable(bound: float) -> float:
+    """The ratio above which there are too many different things, where fewer than `bound` times are too few.
 
     Args:
-        top: numerator.
-        bottom: denominator.
-        quantile: of the normal (or t) law, for the error of each side.
+        bound: smallest tolerable ratio; 0 tolerates everything.
 
-    Returns:
-        Lower and upper bound, at least 0; 0 and infinity where the denominator may be 0.
-
-    Source: Fieller 1954.
-
-    >>> ratio_interval((50.0, 0.0), (100.0, 0.0), quantile=2.0)
-    (0.5, 0.5)
+    >>> most_tolerable(0.5), most_tolerable(0.0)
+    (2.0, inf)
     """
-    (a, var_a), (b, var_b) = top, bottom
-    square = quantile * quantile
-    lead, middle, last = b * b - square * var_b, a * b, a * a - square * var_a
-    if lead <= 0:
-        return 0.0, float("inf")
-    root = float(np.sqrt(max(0.0, middle * middle - lead * last)))
-    return max(0.0, (middle - root) / lead), (middle + root) / lead
+    return 1 / bound if bound > 0 else float("inf")
 
 
 def repeats(counts: Ints, size: int) -> float:

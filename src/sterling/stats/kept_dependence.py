@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from sterling.stats.bounds import normal_quantile
+from sterling.stats.bounds import fieller, normal_quantile
 
 if TYPE_CHECKING:
     from sterling.kernel.view import AnyArray, Bools, Floats
@@ -172,26 +172,6 @@ def kept_shares(found: Threads, live: Bools, *, bound: float, alpha: float, leve
         yield _kept(found, c, rows, (real, synthetic), alpha / found.columns, level)
 
 
-def fieller(top: tuple[float, float], bottom: tuple[float, float], *, tail: float) -> tuple[float, float]:
-    """Limits of a ratio of two independent means, infinite where the lower one may be 0.
-
-    Args:
-        top: mean and its variance.
-        bottom: mean and its variance.
-        tail: error on each side.
-
-    >>> [round(x, 2) for x in fieller((1.0, 0.01), (2.0, 0.0), tail=0.025)]
-    [0.4, 0.6]
-    """
-    z2 = normal_quantile(tail) ** 2
-    (a, var_a), (b, var_b) = top, bottom
-    certain = b * b - z2 * var_b
-    if b <= 0 or certain <= 0:
-        return -np.inf, np.inf
-    root = np.sqrt(max(z2 * (b * b * var_a + a * a * var_b - z2 * var_a * var_b), 0.0))
-    return float((a * b - root) / certain), float((a * b + root) / certain)
-
-
 def _kept(found: Threads, column: int, rows: AnyArray, gains: tuple[Floats, Floats], tail: float, level: float) -> Kept:
     variances = [_variance(found, side, rows) / max(found.sizes[side], 1) for side in range(3)]
     share = found.sizes[0] / max(found.sizes[0] + found.sizes[1], 1)
@@ -199,8 +179,8 @@ def _kept(found: Threads, column: int, rows: AnyArray, gains: tuple[Floats, Floa
     real, synthetic = room * float(gains[0][rows].sum()), float(gains[1][rows].sum())
     spread = room**2 * (share**2 * variances[0] + (1 - share) ** 2 * variances[1])
     ratio = (synthetic, variances[2]), (real, spread)
-    low, high = fieller(*ratio, tail=(1 - level) / 2)
-    at_most = fieller(*ratio, tail=tail)[1]
+    low, high = fieller(*ratio, quantile=normal_quantile((1 - level) / 2))
+    at_most = fieller(*ratio, quantile=normal_quantile(tail))[1]
     lost = rows[np.argsort(gains[1][rows] - gains[0][rows], kind="stable")]
     kept = synthetic / real if real > 0 else np.inf
     return Kept(column, kept, low, high, at_most, real, synthetic, tuple(int(r) for r in lost))

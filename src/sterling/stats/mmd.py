@@ -70,7 +70,6 @@ class Discrepancy:
         up, down = (
             float(gammainccinv(shape, tail)) * self.by_chance / shape - self.by_chance for tail in (alpha, 1 - alpha)
         )
-        low = self.squared - np.hypot(up, z * self.slope)
         base = max(self.squared, self.spread)
         low = high = base
         for _ in range(ROUNDS):

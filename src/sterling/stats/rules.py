@@ -34,6 +34,7 @@ TAIL = 100
 LEAST_GROUP = 5
 # A sum holds when it is off by less than this share of the total's standard deviation: amounts are rounded.
 ROUNDING = 1e-3
+# Rows by which most candidates are ruled out, evenly spaced: those at the top of a sorted file are not typical.
 PROBE = 64
 
 
@@ -140,26 +141,32 @@ class Order:
     high: int
 
 
-def find_orders(values: Sequence[Floats], *, most: int) -> list[Order]:
+def find_orders(values: Sequence[Floats], *, most: int) -> tuple[list[Order], int]:
     """Pairs of columns of which one is at most the other, though independence would often have it the other way.
 
     Args:
         values: per column, [n], missing = NaN.
         most: columns looked at.
+
+    Returns:
+        The orders, and how many were examined.
     """
     found: list[Order] = []
+    examined = 0
+    probe = _probe(values[0].size if values else 0, PROBE)
     ordered = [np.sort(v[~np.isnan(v)]) for v in values[:most]]
     for i, j in itertools.permutations(range(len(ordered)), 2):
         a, b = values[i], values[j]
         if not ordered[i].size or not ordered[j].size or ordered[i][-1] <= ordered[j][0]:
             continue  # the ranges alone say so
-        if np.mean(a[:PROBE] > b[:PROBE]) > 0.05:
+        examined += 1
+        if np.mean(a[probe] > b[probe]) > 0.05:
             continue
         both = ~np.isnan(a) & ~np.isnan(b)
         share = float(np.searchsorted(ordered[j], a[both], side="left").mean() / ordered[j].size) if both.any() else 0.0
         if impossible(np.count_nonzero(a > b), share * both.sum()):
             found.append(Order(i, j))
-    return found
+    return found, examined
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,13 +186,14 @@ class Sum:
     slack: float
 
 
-def find_sums(values: Sequence[Floats], *, most: int) -> list[Sum]:
-    """Triples a + b = c that the columns keep, up to rounding; arguments as in `find_orders`."""
+def find_sums(values: Sequence[Floats], *, most: int) -> tuple[list[Sum], int]:
+    """Triples a + b = c that the columns keep, up to rounding, and how many were examined; as in `find_orders`."""
     kept = values[:most]
     lively = [i for i, v in enumerate(kept) if np.mean((v != 0) & np.isfinite(v)) > 0.1 and _spread(v) > 0]
     if len(lively) < 3:
-        return []
-    probe = np.stack([kept[i][:PROBE] for i in lively])
+        return [], 0
+    rows = _probe(kept[0].size, PROBE)
+    probe = np.stack([kept[i][rows] for i in lively])
     slack = np.array([ROUNDING * _spread(kept[i]) for i in lively])
     found: list[Sum] = []
     with np.errstate(all="ignore"):
@@ -196,7 +204,12 @@ def find_sums(values: Sequence[Floats], *, most: int) -> list[Sum]:
                 known = np.isfinite(kept[rule.first] + kept[rule.second] + kept[rule.total])
                 if c not in (i, j) and impossible(np.count_nonzero(sum_off(kept, rule)), known.sum()):
                     found.append(rule)
-    return found
+    return found, len(lively) * (len(lively) - 1) * (len(lively) - 2) // 2
+
+
+def _probe(n: int, most: int) -> Ints:
+    """Positions of at most so many of n rows, evenly spaced from the first to the last."""
+    return np.linspace(0, max(n - 1, 0), min(n, most)).astype(np.int64)
 
 
 def sum_off(values: Sequence[Floats], rule: Sum) -> Bools:
@@ -230,7 +243,7 @@ def belongs_to(first: AnyArray, second: AnyArray, shape: tuple[int, int]) -> Int
 def is_dependency(first: AnyArray, second: AnyArray, shape: tuple[int, int]) -> bool:
     """Whether the first column's code decides the second's; arguments as in `belongs_to`."""
     n = first.size
-    probe = slice(0, 8 * PROBE)
+    probe = _probe(n, 8 * PROBE)
     pairs = np.unique(first[probe] * shape[1] + second[probe]).size
     if pairs > np.unique(first[probe]).size * 1.05 + 4:
         return False

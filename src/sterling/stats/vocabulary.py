@@ -11,7 +11,8 @@ from scipy.special import stdtrit
 
 from sterling.kernel.estimate import Unmeasured
 from sterling.kernel.view import TokenColumn, View
-from sterling.stats.diversity import Richness, rarefied, ratio_interval
+from sterling.stats.bounds import fieller
+from sterling.stats.diversity import Richness, rarefied
 
 if TYPE_CHECKING:
     from sterling.kernel.view import AnyArray, Ints
@@ -51,7 +52,8 @@ class Vocabulary:
     def bounds(self, alpha: float) -> tuple[float, float]:
         """Bounds of the ratio, each side with error alpha."""
         quantile = float(stdtrit(PARTS - 1, 1 - alpha))
-        return ratio_interval(self.synthetic, self.real, quantile=quantile)
+        low, high = fieller(self.synthetic, self.real, quantile=quantile)
+        return max(0.0, low), high
 
 
 def vocabularies(
