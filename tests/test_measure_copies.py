@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
+import pytest
 
 from sterling.kernel.estimate import Estimate
 from sterling.kernel.finding import Finding, Status
 from sterling.kernel.protocols import Terms
-from sterling.kernel.view import View
+from sterling.kernel.schema import Kind, Role
+from sterling.kernel.view import Column, View, stack
 from sterling.measures.copies import copies
+from sterling.stats.rarity import rarity
 
 
 def rows(n: int, seed: int, *, kinds: int | None = None) -> View:
@@ -83,3 +88,68 @@ def test_copies_of_unique_rows_are_counted() -> None:
     found = measured(real, made)
     assert found.evidence["copied"] == 8
     assert found.evidence["copies_of_unique_rows"] == 3
+
+
+def people(n: int, seed: int) -> View:
+    """Rows of few columns with common and rare levels: many are unique, the common ones by chance alone."""
+    r = np.random.default_rng(seed)
+    codes = np.minimum(r.geometric(0.35, size=(n, 6)) - 1, 11)
+    columns = tuple(Column(f"c{j}", Kind.CATEGORY, Role.FEATURE, codes[:, j], tuple("abcdefghijkl")) for j in range(6))
+    return View(n, "f", columns, hashes=(codes @ 12 ** np.arange(6)).astype(np.uint64))
+
+
+def unique_rows(real: View) -> np.ndarray:
+    """Rows that are the only one of their kind, the rarest first."""
+    _, first, times = np.unique(real.hashes, return_index=True, return_counts=True)
+    single = first[times == 1]
+    return single[np.argsort(-rarity(real.columns or ())[single], kind="stable")]
+
+
+@pytest.mark.parametrize("holdout", [None, 1500])
+def test_ten_copies_of_rare_unique_rows_are_seen_and_listed(holdout: int | None) -> None:
+    seen = 0
+    for seed in range(20):
+        real, other, apart = people(6000, 3 * seed), people(5990, 3 * seed + 1), people(1500, 3 * seed + 2)
+        rarest = unique_rows(real)
+        picked = np.random.default_rng(seed).permutation(rarest[: rarest.size // 50])[:10]
+        found = measured(real, stack([other, real.take(picked)]), apart if holdout else None)
+        seen += found.status is Status.FAIL
+        if found.status is Status.FAIL:
+            assert "only one of its kind" in (found.reason or "")
+            listed = found.evidence["rarest_copies"]
+            assert sum(e["row"] >= 5990 for e in listed) >= 5
+            assert {e["real_row"] for e in listed if e["row"] >= 5990} <= set(picked.tolist())
+    assert seen >= 18
+
+
+def test_other_peoples_rows_fail_at_most_at_alpha_however_many_are_unique() -> None:
+    alarms = 0
+    for seed in range(100):
+        real, other, apart = (people(n, 3 * seed + i) for i, n in enumerate((1500, 2000, 500)))
+        for holdout in (apart, None):
+            terms = Terms(alpha=0.05)
+            (found,) = copies(real, other, holdout=holdout, rng=np.random.default_rng(0), terms=terms)
+            alarms += found.status is Status.FAIL
+    assert alarms <= 12  # expected below 10 of 200; each of the looks is conservative
+
+
+def test_copies_of_common_rows_that_happen_to_be_unique_are_no_finding() -> None:
+    real, other = people(6000, 0), people(5990, 1)
+    commonest = unique_rows(real)[-10:]
+    assert measured(real, stack([other, real.take(commonest)])).status is not Status.FAIL
+
+
+def test_rare_rows_that_repeat_each_other_by_nature_are_no_finding() -> None:
+    # One row in a hundred comes from an odd source that repeats itself: rare cells, and many natural twins.
+    def odd(n: int, seed: int) -> View:
+        r = np.random.default_rng(seed + 1000)
+        some = people(n, seed)
+        codes = np.stack([c.values for c in some.columns or ()], axis=1)
+        codes[: n // 100] = 11
+        codes[: n // 100, 0] = r.integers(12, size=n // 100)
+        codes[: n // 100, 1] = r.integers(12, size=n // 100)
+        columns = tuple(replace(c, values=codes[:, j]) for j, c in enumerate(some.columns or ()))
+        return View(n, "f", columns, hashes=(codes @ 12 ** np.arange(6)).astype(np.uint64))
+
+    for seed in range(20):
+        assert measured(odd(6000, 2 * seed), odd(6000, 2 * seed + 1)).status is not Status.FAIL
