@@ -345,12 +345,27 @@ def test_the_cause_is_named_before_what_follows_from_it() -> None:
     all_pairs = found("correlation_gap", 0.2, Status.FAIL)
     inside = found("marginal_gap", 0.2, Status.FAIL, slice="sex=F")
     assert judge((*clean(), pairs, all_pairs, inside, hole)).rules[0].because[0] == hole.name
+    by_levels = Estimate(0.1, 0.08, 0.12, 600, 0.95, "total variation, McDiarmid")
+    sex = replace(found("marginal_gap", 0.1, Status.FAIL, slice="column=sex"), result=by_levels)
+    assert judge((*clean(), sex, hole)).rules[0].because[0] == hole.name
+    turned = found("slice_coverage", 0.0, Status.FAIL, slice="region=r3&label=hi", better="higher")
+    in_region = found("label_loss", 0.3, Status.FAIL, slice="region=r3")
+    assert judge((*clean(), turned, in_region, labels), target="label").rules[0].because[0] == in_region.name
     level = found("slice_coverage", 0.0, Status.FAIL, slice="race=Black", better="higher")
     race = found("marginal_gap", 0.1, Status.FAIL, slice="column=race")
     assert judge((*clean(), race, level)).rules[0].because[0] == level.name
     copied = found("copies", 0.1, Status.FAIL)
     near = found("nearest_record", 0.9, Status.FAIL)
     assert judge((*clean(), near, auc, copied)).rules[0].because[0] == "copies"
+
+
+def test_missing_columns_are_named_and_declared_ones_count() -> None:
+    declared = judge(lacking={"v": ("label", "b")}, declared=("label",))
+    assert (declared.verdict, the(declared, "DECLARED_MISSING").rule) == (Verdict.FIX, "COLUMNS")
+    other = judge(lacking={"v": ("b",)}, declared=("label",))
+    assert other.verdict is Verdict.SHIP
+    assert "lacks b" in the(other, "MISSING").reason
+    assert not any(r.rule == "COLUMNS" for r in judge(lacking={"v": ()}).rules)
 
 
 def test_d15_no_real_rows() -> None:
@@ -455,6 +470,7 @@ def test_every_rule_in_the_book_is_spoken_by_some_test_and_reasons_are_sentences
         judge((), waived("D2", until="2020-01-01"), fitted_on={"v": "real"}),
         judge((), kind="check", n_train=0, n_benchmark=0),
         judge((*clean(), found("representation", 0.1, Status.FAIL))),
+        judge(lacking={"v": ("label",)}, declared=("label",)),
         blend(mix(-0.01, 0.02)),
     ]
     spoken = list(itertools.chain.from_iterable(c.rules for c in cases))

@@ -433,3 +433,14 @@ def test_free_text_is_offered_as_words_in_one_vocabulary() -> None:
     assert both.sequences is not None
     assert both.sequences[0].tokens.size == words.tokens.size + 18
     assert Need.SEQUENCE in a.offers
+
+
+def test_what_storage_alone_sets_apart_is_the_same_number() -> None:
+    real = pa.table({"a": [0.1, 0.5, 0.1, None], "b": [1.0, 1.0, 1.0, 1.0]})
+    made = pa.table(
+        {"a": pa.array(np.float32([0.1, 0.5, 0.11, np.nan])), "b": [1 + 1e-9, 1 - 1e-9, 1.0, 1.001]}
+    )  # fmt: skip
+    _, b = views(real, made)
+    assert b.column("a").values[:2].tolist() == [0.1, 0.5]
+    assert b.column("a").values[2] == pytest.approx(0.11)
+    assert b.column("b").values.tolist() == [1.0, 1.0, 1.0, 1.001]

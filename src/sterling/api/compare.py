@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from sterling.api.canaries import canary_views
-from sterling.api.inputs import Arena, Roles, known_origin, minority_rows, prepare
+from sterling.api.inputs import Arena, Roles, known_origin, lacking, minority_rows, prepare
 from sterling.kernel import registry
 from sterling.kernel.finding import Finding, Status
 from sterling.kernel.protocols import Effort, Learner, Mark, OnEvent, Terms, mark_of, silent
@@ -187,6 +187,8 @@ def facts_of(
         chosen=chosen,
         has_target=arena.train_view.target is not None,
         target=arena.train_view.target.name if arena.train_view.target is not None else None,
+        lacking=lacking(arena),
+        declared=tuple(f.name for f in arena.real.schema if f.role in (Role.TARGET, Role.GROUP, Role.TIME)),
     )
 
 

@@ -141,6 +141,7 @@ def prepare(
     else:
         train = replace(whole, split=SplitRole.TRAIN)
         benchmark = replace(load(holdout, origin=Origin.REAL, schema=roles.schema), split=SplitRole.HOLDOUT)
+        _same_columns(whole, benchmark)
     candidates = _named(
         [
             load(s, origin=Origin.SYNTHETIC, schema=roles.schema, quarantine=_beside(quarantine, i))
@@ -148,6 +149,11 @@ def prepare(
         ]
     )
     _at_least_one_row(whole, *candidates)
+    for candidate in candidates:
+        if holdout is not None and candidate.fingerprint == benchmark.fingerprint:
+            raise InputError(
+                f"the holdout holds the same rows as {candidate.name}", mend="name real rows that no generator saw"
+            )
     train_view, benchmark_view, *views = Tabular().views([train, benchmark, *candidates])
     open_benchmark(benchmark, why=why, on_event=on_event)
     clean = tuple(holdout is not None or _never_saw(c, train) for c in candidates)
@@ -224,6 +230,26 @@ def _named(sets: Sequence[Dataset]) -> tuple[Dataset, ...]:
 def _never_saw(candidate: Dataset, train: Dataset) -> bool:
     lineage = candidate.lineage
     return lineage.fitted_on == "other" or train.fingerprint in lineage.parents
+
+
+def _same_columns(real: Dataset, holdout: Dataset) -> None:
+    """A holdout that lacks a column would look like other people, and accuse the candidate of knowing who is who."""
+    judged = [f.name for f in real.schema if f.role not in (Role.KEY, Role.ENTITY)]
+    lacking = [name for name in judged if name not in holdout.schema]
+    if lacking:
+        raise InputError(
+            f"the holdout {holdout.name} lacks {', '.join(lacking[:5])}, which {real.name} has",
+            mend="give a holdout with the same columns",
+        )
+
+
+def lacking(arena: Arena) -> dict[str, tuple[str, ...]]:
+    """By candidate, the columns of the real data that it lacks, keys aside."""
+    from sterling.modalities import tabular
+
+    keys = {f.name for f in arena.real.schema if f.role in (Role.KEY, Role.ENTITY)}
+    missing = {c.name: tabular.shared_columns([arena.real.schema, c.schema]).missing for c in arena.candidates}
+    return {name: tuple(n for n in names if n not in keys) for name, names in missing.items()}
 
 
 def _at_least_one_row(*sets: Dataset) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Collection, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -16,6 +15,7 @@ from sterling.kernel.finding import Finding, Status
 from sterling.kernel.protocols import OnEvent, Terms
 from sterling.kernel.schema import Kind
 from sterling.kernel.view import Column, View
+from sterling.stats.slices import REST, cut_column
 
 if TYPE_CHECKING:
     from sterling.decide.policy import Policy
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 MEASURES = ("marginal_gap", "label_loss")
 FEWEST = 200
 MOST_VALUES = 12
-PARTS = 4
+PARTS, MOST_LEVELS = 4, 10_000
 
 
 def judge_slices(
@@ -63,19 +63,24 @@ def judge_slices(
 
     made = arena.views[index]
     names = [name for name in MEASURES if name not in failed]
-    slices = [s for name in dict.fromkeys(columns) for s in _values(real.column(name), made.column(name))]
-    findings: list[Finding] = []
-    for label, among_real, among_made in slices:
+    wanted = {name: _values(real.column(name), made.column(name)) for name in dict.fromkeys(columns)}
+    slices = [(name, *s) for name, found in wanted.items() for s in found[:MOST_VALUES]]
+    findings = [
+        _left_out(name, len(found) - MOST_VALUES, arena.candidates[index].name)
+        for name, found in wanted.items()
+        if len(found) > MOST_VALUES
+    ]
+    for column, label, among_real, among_made in slices:
         few = min(int(among_real.sum()), int(among_made.sum()))
         if few < FEWEST:
             findings += [_too_few(name, label, few, arena.candidates[index].name) for name in names[:1]]
             continue
         # How labels follow from a group is outcome_gap's question; a slice that was asked for gets the full answer.
-        asked = names if label.partition("=")[0] in terms.slices else [n for n in names if n != "label_loss"]
+        asked = names if column in terms.slices else [n for n in names if n != "label_loss"]
         found = run_panel(
             {name: registry.resolve("measures", name) for name in asked},
-            real.take(among_real),
-            made.take(among_made),
+            _without(real.take(among_real), column),
+            _without(made.take(among_made), column),
             holdout=None,
             holdout_clean=False,
             seed=seed,
@@ -90,25 +95,29 @@ def judge_slices(
 
 
 def _values(real: Column, made: Column) -> list[tuple[str, Bools, Bools]]:
-    """The most frequent categories, or four ranges of a number, each as label and two masks."""
-    if real.kind is Kind.CATEGORY and real.levels is not None:
-        counts = np.bincount(real.values[real.values >= 0], minlength=len(real.levels))
-        common = [int(code) for code in np.argsort(-counts, kind="stable")[:MOST_VALUES] if counts[code]]
-        return [(f"{real.name}={real.levels[c]}", real.values == c, made.values == c) for c in common]
-    known = real.values[~np.isnan(real.values)]
-    if not known.size:
-        return []
-    cuts = np.unique(np.quantile(known, np.linspace(0, 1, PARTS + 1)))
-    ranges = itertools.pairwise(cuts)
-    return [
-        (f"{real.name}={low:g}-{high:g}", _within(real, low, high, cuts[-1]), _within(made, low, high, cuts[-1]))
-        for low, high in ranges
-    ]
+    """Every level, or quarters of a number, as title and two masks; the most frequent first."""
+    cut = cut_column(real, bins=PARTS, least=1, most=MOST_LEVELS)
+    here, there = cut.assign(real), cut.assign(made)
+    counts = np.bincount(here, minlength=len(cut.labels))
+    order = np.argsort(-counts, kind="stable") if real.kind is Kind.CATEGORY else np.arange(counts.size)
+    judged = [int(code) for code in order if counts[code] and cut.labels[code] not in (REST, "missing")]
+    return [(cut.title(code), here == code, there == code) for code in judged]
 
 
-def _within(column: Column, low: float, high: float, top: float) -> Bools:
-    """Half-open ranges, the last one closed."""
-    return (column.values >= low) & ((column.values < high) | ((high == top) & (column.values == top)))
+def _without(view: View, column: str) -> View:
+    """The view without the column that cut it: inside a slice it has nothing left to say."""
+    return replace(view, columns=tuple(c for c in view.columns or () if c.name != column))
+
+
+def _left_out(column: str, levels: int, candidate: str) -> Finding:
+    why = Unmeasured(
+        f"{levels:,} rarer values of {column} were not judged by themselves; the {MOST_VALUES} commonest were",
+        mend="name a column of fewer values, or merge some",
+    )
+    return Finding(
+        "marginal_gap", why, "lower", Status.UNMEASURED, slice=f"{column}=(rest)", candidate=candidate,
+        reason=why.reason,
+    )  # fmt: skip
 
 
 def _too_few(measure: str, label: str, rows: int, candidate: str) -> Finding:

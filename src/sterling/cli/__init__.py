@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from types import TracebackType
 
 
 def main() -> None:
@@ -10,6 +11,7 @@ def main() -> None:
     from sterling.cli.app import app
     from sterling.kernel.errors import SterlingError
 
+    sys.excepthook = _internal
     try:
         app()
     except SterlingError as err:
@@ -24,6 +26,16 @@ def main() -> None:
     except MemoryError:
         print("sterling: out of memory\n  To mend: use --fast, or fewer rows", file=sys.stderr)
         sys.exit(3)
+
+
+def _internal(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+    """A bug of ours: the trace for whoever reports it, and exit code 3; 1 is the gate's own word."""
+    import os
+    import traceback
+
+    traceback.print_exception(kind, error, trace)
+    print("sterling: internal error; please report it with the trace above", file=sys.stderr, flush=True)
+    os._exit(3)
 
 
 def _paragraph(text: str) -> str:

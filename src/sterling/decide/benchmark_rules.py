@@ -96,6 +96,23 @@ def stakes(case: Case) -> RuleOutcome | None:
     return RuleOutcome("D1", "REAL_REQUIRED", (), reason, Verdict.REAL_REQUIRED)
 
 
+def columns(case: Case) -> RuleOutcome | None:
+    """COLUMNS: a set without a column that was declared cannot be judged on what was asked."""
+    lacks = case.facts.lacking.get(case.candidate or "", ())
+    if not lacks:
+        return None
+    declared = [name for name in lacks if name in case.facts.declared]
+    if declared:
+        reason = (
+            f"The set {case.who} lacks {joined(declared)}, declared as target, group or time: what was asked of it "
+            "cannot be measured. Give a set that has it, or do not declare it."
+        )
+        return RuleOutcome("COLUMNS", "DECLARED_MISSING", (), reason, Verdict.FIX)
+    named = joined(lacks, most=6)
+    reason = f"The set {case.who} lacks {named}; it is judged on the columns that both have, and on no others."
+    return RuleOutcome("COLUMNS", "MISSING", (), reason)
+
+
 def required(case: Case) -> RuleOutcome | None:
     """REQUIRED: a measure that the policy will not do without was not measured for this candidate."""
     missing = [m for m in case.policy.required_for(case.facts.kind) if not case.of(m, *MEASURED)]

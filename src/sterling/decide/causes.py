@@ -13,6 +13,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 
+from sterling.kernel.estimate import Estimate
 from sterling.kernel.finding import Finding
 
 # From the most specific statement to the least. A measure that is not listed comes before the classifier's AUC.
@@ -31,6 +32,8 @@ PLACE = MappingProxyType(
     }
 )  # fmt: skip
 UNLISTED = PLACE["embedding_gap"]
+# A slice that keeps less than this of its share was taken out, and took its columns' distributions with it.
+NEARLY_GONE = 0.2
 # What follows from rows that repeat real rows.
 AFTER_COPIES = frozenset(
     {"nearest_record", "membership_inference", "singling_out", "linkability", "attribute_inference", "near_copies",
@@ -152,20 +155,22 @@ class _Seen:
     def of(cls, failing: Sequence[Finding], target: str | None) -> _Seen:
         single = [f for f in failing if len(columns_of(f)) == 1]
         gone = _columns(f for f in single if f.measure == "slice_coverage" and not _is_range(f))
-        shifted = _columns(f for f in single if f.measure == "marginal_gap" and not _inside(f))
+        moved = [f for f in single if f.measure == "marginal_gap" and not _inside(f)]
+        numbers = _columns(f for f in moved if not _is_of_levels(f))
         # Pairs that are off may come from a slice that is gone; a column that keeps little of all it has to do with
         # the others is torn.
         torn = _columns(f for f in single if f.measure == "correlation_gap" and "kept" in f.evidence) - {target}
-        pairs = [columns_of(f) for f in failing if f.measure == "slice_coverage" and len(columns_of(f)) > 1]
+        pairs = [f for f in failing if f.measure == "slice_coverage" and len(columns_of(f)) > 1]
+        emptied = [p for p in pairs if _nearly_gone(p) or not columns_of(p) & _columns(moved)]
         return cls(
             target,
             frozenset(f.measure for f in failing),
-            shifted,
+            _columns(moved),
             torn,
             gone,
             any(f.measure == "label_loss" and f.slice is not None for f in failing),
             _columns(f for f in failing if f.measure in ("outcome_gap", "label_loss")),
-            frozenset().union(*(p for p in pairs if not p & (shifted | torn | {target}))),
+            _columns(p for p in emptied if not columns_of(p) & (numbers | torn | {target})),
         )
 
     def explains(self, finding: Finding) -> bool:
@@ -187,14 +192,23 @@ class _Seen:
         if name == "marginal_gap" and _inside(finding):
             return bool(self.shifted or mine & self.emptied)
         if name == "marginal_gap":
-            return bool(mine) and mine <= self.gone
+            return bool(mine) and mine <= self.gone | (self.emptied if _is_of_levels(finding) else frozenset())
         if name in ("slice_coverage", "representation", "rare_modes", "unique_values"):
             # A number that has moved empties its slices; a torn column empties the pairs it stands in; outcomes that
-            # were turned in a group are missing there.
-            if self.target in mine and (mine - {self.target}) & self.blamed:
+            # were turned are missing where they were.
+            if self.target in mine and len(mine) > 1 and self.measures & LABELS:
                 return True
-            return bool(mine & ((self.shifted - self.gone) | self.torn))
+            return bool(mine & ((self.shifted - self.gone - self.emptied) | self.torn))
         return False
+
+
+def _is_of_levels(finding: Finding) -> bool:
+    """Whether a column's gap is one of categories."""
+    return isinstance(finding.result, Estimate) and finding.result.method.startswith("total variation")
+
+
+def _nearly_gone(finding: Finding) -> bool:
+    return isinstance(finding.result, Estimate) and finding.result.value < NEARLY_GONE
 
 
 def _inside(finding: Finding) -> bool:

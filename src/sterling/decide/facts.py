@@ -29,6 +29,8 @@ class Facts:
         prices: `real_row`, `synthetic_row` in one currency; unknown prices are absent.
         candidate_rows: by candidate, how many rows it has.
         target: name of the column to predict, where known.
+        lacking: by candidate, columns of the real data that it lacks.
+        declared: columns that were declared as target, group or time.
         has_target: whether there is a column to predict, so that models are scored on the benchmark.
         chosen: the candidates in the adopted mix; None or empty where no mix was adopted.
     """
@@ -47,6 +49,8 @@ class Facts:
     chosen: tuple[str, ...] | None = None
     has_target: bool = True
     target: str | None = None
+    lacking: Mapping[str, tuple[str, ...]] = field(default_factory=dict[str, tuple[str, ...]])
+    declared: tuple[str, ...] = ()
 
     @property
     def used_alone(self) -> bool:

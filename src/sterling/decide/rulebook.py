@@ -20,6 +20,7 @@ RULES = MappingProxyType(
         "D11": "A declared group is rarer, or treated otherwise, than in the real data: rebalance, or block.",
         "D15": "No real rows: a prototype, and no more.",
         "REQUIRED": "What the policy requires was measured and decided; else INSUFFICIENT.",
+        "COLUMNS": "A set that lacks a declared column cannot be judged on it: fix it; others it lacks are named.",
         "BOUND": "Anything else that failed its bound: fix it.",
         "WAIVER": "A waiver that has run out counts for nothing.",
     }

@@ -27,6 +27,7 @@ DATA_RULES: tuple[Rule, ...] = (
     benchmark_rules.stakes,
 )
 FINDING_RULES: tuple[Rule, ...] = (
+    benchmark_rules.columns,
     benchmark_rules.open_questions,
     people_rules.privacy,
     people_rules.bias,

@@ -73,8 +73,8 @@ class Finding:
             "floor_n": self.floor.n if self.floor else None,
             "better": self.better,
             "status": self.status.value,
-            "params": dict(self.params),
-            "evidence": dict(self.evidence),
+            "params": _finite_json(dict(self.params)),
+            "evidence": _finite_json(dict(self.evidence)),
             "fingerprints": list(self.fingerprints),
         }
 
@@ -97,6 +97,15 @@ def _result_json(result: Estimate | Unmeasured, reason: str | None) -> dict[str,
 
 def _finite(x: float) -> float | None:
     return x if math.isfinite(x) else None
+
+
+def _finite_json(value: Json) -> Json:
+    """The same with null for what JSON has no number for."""
+    if isinstance(value, float):
+        return _finite(value)
+    if isinstance(value, list):
+        return [_finite_json(v) for v in value]
+    return {k: _finite_json(v) for k, v in value.items()} if isinstance(value, dict) else value
 
 
 class Verdict(StrEnum):

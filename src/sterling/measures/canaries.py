@@ -37,7 +37,7 @@ MEND = (
     better="lower",
     floor=False,
     family="privacy",
-    weight=0.0,  # taken by itself, where canaries were planted
+    weight=0.1,
 )
 def canaries(
     real: View, synthetic: View, *, holdout: View | None, rng: np.random.Generator, terms: Terms

@@ -24,6 +24,9 @@ from sterling.modalities.tabular.words import token_columns
 if TYPE_CHECKING:
     from sterling.kernel.view import AnyArray, Floats
 
+# Real columns of at most so many values are a grid, and what lies this near to a point of it (in parts of the
+# number; single precision keeps 6e-8) is that point.
+MOST_STEPS, STORAGE = 1000, 1e-6
 # Identifiers say which record it is, not what it is: neither compared nor hashed.
 IDENTIFIERS = (Role.KEY, Role.ENTITY)
 
@@ -41,7 +44,8 @@ class Tabular:
         fit them are missing. Only columns that every set has enter; keys and entities do not. Categories
         are codes into the levels of all sets in reading order. A text column enters
         as its length in characters, as "name (length)", as a sequence of words, and in full in the hashes.
-        An infinite number is set one range beyond the finite ones of all sets, so that it stays apart and
+        A number that storage alone sets apart from one of few real values is that value. An infinite one is
+        set one range beyond the finite ones of all sets, so that it stays apart and
         nothing overflows.
 
         Raises:
@@ -120,7 +124,7 @@ def _encode(spec: Field, cells: list[pa.Array]) -> tuple[Column, ...]:
         codes, levels = _codes(cells)
         return tuple(replace(plain, values=c, levels=levels) for c in codes)
     if spec.kind is Kind.NUMBER:
-        values = _finite([floats(c) for c in cells])
+        values = _snapped(_finite([floats(c) for c in cells]))
         return tuple(replace(plain, values=v, integer=_whole(values[0])) for v in values)
     if spec.kind is Kind.DATETIME:
         return tuple(replace(plain, values=seconds(c)) for c in cells)
@@ -153,6 +157,23 @@ def _finite(columns: list[Floats]) -> list[Floats]:
     margin = max(min(high / 2 - low / 2, np.finfo(np.float64).max / 8) * 2, 1.0)
     top = np.finfo(np.float64).max
     return [np.clip(c, max(low - margin, -top), min(high + margin, top)) for c in columns]
+
+
+def _snapped(columns: list[Floats]) -> list[Floats]:
+    """Numbers that differ from one of a few real values by less than storage does, as that value.
+
+    0.1 as a single-precision number is not 0.1, and 1 is sometimes 1.0000000001: no difference that anybody meant.
+    """
+    known = np.unique(columns[0][~np.isnan(columns[0])])
+    if not 0 < known.size <= MOST_STEPS:
+        return columns
+    out = [columns[0]]
+    for values in columns[1:]:
+        at = np.clip(np.searchsorted(known, values), 1, max(1, known.size - 1))
+        low, high = known[at - 1], known[np.minimum(at, known.size - 1)]
+        near = np.where(np.abs(values - low) <= np.abs(values - high), low, high)
+        out.append(np.where(np.abs(values - near) <= STORAGE * np.abs(near), near, values))
+    return out
 
 
 def _whole(values: Floats) -> bool:
