@@ -11,6 +11,7 @@ import os
 import statistics
 import subprocess
 import sys
+import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -92,6 +93,7 @@ class Worker:
                 stdout=subprocess.PIPE,
                 stderr=log,
                 text=True,
+                cwd=tempfile.gettempdir(),  # some leave files where they stand
                 env={**os.environ, **ONE_THREAD, **({"PYTHONPATH": str(self.source)} if self.source else {})},
             )
         assert self.process.stdout is not None

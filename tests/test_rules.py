@@ -333,6 +333,10 @@ def test_the_cause_is_named_before_what_follows_from_it() -> None:
     turned = found("outcome_gap", 0.03, Status.FAIL, slice="sex=F")
     missing = found("slice_coverage", 0.6, Status.FAIL, slice="sex=F&label=yes", better="higher")
     assert judge((*clean(), missing, turned), target="label").rules[0].because[0] == turned.name
+    noisy = found("label_loss", 0.05, Status.FAIL)
+    assert judge((*clean(), turned, noisy), target="label").rules[0].because[0] == "label_loss"
+    few = found("label_loss", 0.02, Status.FAIL)
+    assert judge((*clean(), turned, few), target="label").rules[0].because[0] == turned.name
     rule = found("rule_violation", 0.01, Status.FAIL, slice="delay=55-75&label=no")
     whole = found("rule_violation", 0.01, Status.FAIL, evidence={"rules": [{"rule": "delay=55-75&label=no"}]})
     assert judge((*clean(), rule, whole, labels), target="label").rules[0].because[0] == "label_loss"

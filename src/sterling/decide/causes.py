@@ -140,6 +140,7 @@ class _Seen:
         label_slices: whether labels are wrong in slices rather than everywhere.
         blamed: columns in whose slices the outcome is off.
         emptied: columns of pairs that are thin, while none of the two has moved or is torn.
+        noise: the share of labels that are wrong on the whole, where that fails.
     """
 
     target: str | None
@@ -150,6 +151,7 @@ class _Seen:
     label_slices: bool
     blamed: frozenset[str]
     emptied: frozenset[str]
+    noise: float
 
     @classmethod
     def of(cls, failing: Sequence[Finding], target: str | None) -> _Seen:
@@ -171,6 +173,7 @@ class _Seen:
             any(f.measure == "label_loss" and f.slice is not None for f in failing),
             _columns(f for f in failing if f.measure in ("outcome_gap", "label_loss")),
             _columns(p for p in emptied if not columns_of(p) & (numbers | torn | {target})),
+            next((f.result.value for f in failing if _is_noise(f) and isinstance(f.result, Estimate)), 0.0),
         )
 
     def explains(self, finding: Finding) -> bool:
@@ -187,8 +190,9 @@ class _Seen:
         if name == "correlation_gap" and "kept" not in finding.evidence:
             return bool(mine & self.emptied)
         if name == "outcome_gap":
-            # Labels that are wrong everywhere move the rates of all groups; wrong ones in slices are the group's.
-            return "label_loss" in self.measures and not self.label_slices
+            # A share of labels that are wrong everywhere moves a group's rate against the others' by less than itself.
+            far = abs(finding.result.value) if isinstance(finding.result, Estimate) else 0.0
+            return "label_loss" in self.measures and not self.label_slices and far <= self.noise
         if name == "marginal_gap" and _inside(finding):
             return bool(self.shifted or mine & self.emptied)
         if name == "marginal_gap":
@@ -205,6 +209,10 @@ class _Seen:
 def _is_of_levels(finding: Finding) -> bool:
     """Whether a column's gap is one of categories."""
     return isinstance(finding.result, Estimate) and finding.result.method.startswith("total variation")
+
+
+def _is_noise(finding: Finding) -> bool:
+    return finding.measure == "label_loss" and finding.slice is None
 
 
 def _nearly_gone(finding: Finding) -> bool:

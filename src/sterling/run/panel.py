@@ -30,6 +30,8 @@ THREE_STEPS = (
 )
 # Fewer rows than this in each half, and "real against real" says nothing.
 LEAST_FLOOR = 30
+# Rows a half: a noise floor is there to be looked at, and a quick judgement does not spend half its time on it.
+MOST_FLOOR = {"fast": 2_500, "full": 10**9}
 # An open finding that would take more than the square of this many times its records is called undecidable.
 MOST_TIMES = 30
 
@@ -94,7 +96,7 @@ def run_panel(
     Returns:
         Findings in the order of `measures`, at least one for each, with candidate, fingerprints and,
         for measures marked so, the noise floor: the same measure on two disjoint halves of the real
-        rows at n' = min(n // 2, m).
+        rows at n' = min(n // 2, m), and at most 2,500 where the effort is "fast".
     """
     panel = _Panel(real, synthetic, holdout, holdout_clean, seed, terms, bounds, candidate)
     shares = _shares(panel, measures)
@@ -195,7 +197,7 @@ def _not_taken(name: str, mark: Mark, why: Unmeasured, status: Status) -> Findin
 
 def _with_floor(panel: _Panel, name: str, measure: Measure, found: tuple[Finding, ...]) -> tuple[Finding, ...]:
     """Lay the noise floor beside the finding on the whole set."""
-    size = min(panel.real.n // 2, panel.synthetic.n)
+    size = min(panel.real.n // 2, panel.synthetic.n, MOST_FLOOR[panel.terms.effort])
     if size < LEAST_FLOOR:
         return found
     # Named without the candidate: all candidates of one size share one floor.

@@ -66,7 +66,8 @@ def numbers(array: pa.Array) -> pa.Array:
 
 def floats(array: pa.Array) -> Floats:
     """[n] float64, missing = NaN, of an array that `numbers` made."""
-    return array.cast(pa.float64(), safe=False).fill_null(math.nan).to_numpy(zero_copy_only=False)
+    # A null becomes NaN by itself; filling it by a Python number would import pandas where that is installed.
+    return array.cast(pa.float64(), safe=False).to_numpy(zero_copy_only=False)
 
 
 def instants(array: pa.Array) -> pa.Array:
