@@ -333,6 +333,11 @@ def test_the_cause_is_named_before_what_follows_from_it() -> None:
     turned = found("outcome_gap", 0.03, Status.FAIL, slice="sex=F")
     missing = found("slice_coverage", 0.6, Status.FAIL, slice="sex=F&label=yes", better="higher")
     assert judge((*clean(), missing, turned), target="label").rules[0].because[0] == turned.name
+    beside = found("marginal_gap", 0.2, Status.FAIL, slice="sex=F")
+    late = found("rule_violation", 0.01, Status.FAIL, slice="delay=76-117&label=no")
+    everything = judge((*clean(), beside, late, missing, turned), target="label")
+    assert everything.rules[0].because[0] == turned.name
+    assert the(everything, "OUT_OF_BOUNDS").reason.startswith("Probably follows")
     noisy = found("label_loss", 0.05, Status.FAIL)
     assert judge((*clean(), turned, noisy), target="label").rules[0].because[0] == "label_loss"
     few = found("label_loss", 0.02, Status.FAIL)

@@ -194,7 +194,7 @@ class _Seen:
             far = abs(finding.result.value) if isinstance(finding.result, Estimate) else 0.0
             return "label_loss" in self.measures and not self.label_slices and far <= self.noise
         if name == "marginal_gap" and _inside(finding):
-            return bool(self.shifted or mine & self.emptied)
+            return bool(self.shifted or mine & (self.emptied | self.blamed))
         if name == "marginal_gap":
             return bool(mine) and mine <= self.gone | (self.emptied if _is_of_levels(finding) else frozenset())
         if name in ("slice_coverage", "representation", "rare_modes", "unique_values"):

@@ -67,12 +67,14 @@ class Case:
         findings: those that speak of it.
         facts: of the whole run.
         policy: the judge.
+        beside: further findings of the candidate, which may explain those that are judged here.
     """
 
     candidate: str | None
     findings: Sequence[Finding]
     facts: Facts
     policy: Policy
+    beside: Sequence[Finding] = ()
 
     @property
     def who(self) -> str:
@@ -91,7 +93,9 @@ class Case:
     @property
     def causes(self) -> tuple[Finding, ...]:
         """All failures, the cause before what follows from it."""
-        return causes.in_order((f for f in self.findings if f.status is Status.FAIL), target=self.facts.target)
+        own = {id(f) for f in self.findings}
+        every = (f for f in (*self.findings, *self.beside) if f.status is Status.FAIL)
+        return tuple(f for f in causes.in_order(every, target=self.facts.target) if id(f) in own)
 
 
 def names(findings: Sequence[Finding]) -> tuple[str, ...]:

@@ -123,7 +123,11 @@ def _on_findings(case: Case) -> list[RuleOutcome]:
     """The rules on findings; failures that none of them names are out of bounds."""
     spoken = _speak(FINDING_RULES, case)
     named = {name for outcome in spoken for name in outcome.because}
-    rest = replace(case, findings=[f for f in case.findings if f.name not in named])
+    rest = replace(
+        case,
+        findings=[f for f in case.findings if f.name not in named],
+        beside=[f for f in case.findings if f.name in named],
+    )
     return [*spoken, *_speak((quality_rules.out_of_bounds,), rest)]
 
 
