@@ -4,17 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import numpy as np
-
-from sterling.kernel.estimate import Estimate, Unmeasured
+from sterling.kernel.estimate import Unmeasured
 from sterling.kernel.finding import Finding, Json, Status
 from sterling.kernel.protocols import Terms, measure
 from sterling.kernel.view import Need, View
-from sterling.stats.bounds import status_of
 from sterling.stats.diversity import most_tolerable
-from sterling.stats.vocabulary import Vocabulary, described, vocabularies
+from sterling.stats.vocabulary import Vocabulary, described, judged, ratio_estimate, vocabularies
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from sterling.stats.diversity import Richness
 
 BOUND = 0.8
@@ -64,30 +63,18 @@ def distinct_n(
     if isinstance(looks, Unmeasured):
         return (Finding("distinct_n", looks, "higher", Status.UNMEASURED, reason=looks.reason, params=params),)
     params |= {"looks": len(looks), "most_tokens": MOST_TOKENS[terms.effort]}
-    each = terms.alpha / len(looks) / 2
-    ordered = sorted(looks, key=lambda v: (v.bounds(each)[1], v.ratio))
-    poor = [v for v in ordered if v.bounds(each)[1] < bound]
-    odd = [v for v in ordered if v.bounds(each)[0] > most_tolerable(bound)]
-    shown, side = (poor or odd or ordered)[0], (1 - terms.level) / 2
-    # That *every* look is within needs no correction: the truly worst one is one look.
-    calm = status_of(min(v.bounds(side)[0] for v in looks), np.inf, bound, better="higher")
+    found = judged(looks, alpha=terms.alpha, level=terms.level, bound=bound)
     whole = Finding(
-        "distinct_n", _estimate(shown, terms.level, len(looks) if poor else 1), "higher",
-        Status.FAIL if poor else Status.WARN if odd else calm,
-        reason=_words(shown, bound), params=params, evidence={"fields": [dict(described(v)) for v in ordered]},
+        "distinct_n", ratio_estimate(found.shown, level=terms.level, looks=len(looks) if found.poor else 1), "higher",
+        found.status, reason=_words(found.shown, bound), params=params,
+        evidence={"fields": [dict(described(v)) for v in found.ordered]},
     )  # fmt: skip
-    worst = {v.name: v for v in reversed(poor)}
+    worst = {v.name: v for v in reversed(found.poor)}
     return (whole, *(_one(v, len(looks), bound, terms, params) for v in worst.values()))
 
 
 def _share_of_different(runs: Richness) -> float:
     return runs.distinct / runs.size
-
-
-def _estimate(v: Vocabulary, level: float, looks: int) -> Estimate:
-    low, high = v.bounds((1 - level) / 2 / looks)
-    method = f"rarefaction, jackknife over records, {looks} looks"
-    return Estimate(v.ratio, min(low, v.ratio), max(high, v.ratio), sum(v.records), level, method)
 
 
 def _words(v: Vocabulary, bound: float) -> str:
@@ -100,6 +87,7 @@ def _words(v: Vocabulary, bound: float) -> str:
 
 def _one(v: Vocabulary, looks: int, bound: float, terms: Terms, params: dict[str, Json]) -> Finding:
     return Finding(
-        "distinct_n", _estimate(v, terms.level, looks), "higher", Status.FAIL, slice=f"column={v.name}",
+        "distinct_n", ratio_estimate(v, level=terms.level, looks=looks), "higher", Status.FAIL,
+        slice=f"column={v.name}",
         reason=_words(v, bound), params=params, evidence=dict(described(v)),
     )  # fmt: skip

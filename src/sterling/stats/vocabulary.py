@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy.special import stdtrit
 
-from sterling.kernel.estimate import Unmeasured
+from sterling.kernel.estimate import Estimate, Unmeasured
+from sterling.kernel.finding import Status
 from sterling.kernel.view import TokenColumn, View
-from sterling.stats.bounds import fieller
-from sterling.stats.diversity import Richness, rarefied
+from sterling.stats.bounds import fieller, status_of
+from sterling.stats.diversity import Richness, most_tolerable, rarefied
 
 if TYPE_CHECKING:
     from sterling.kernel.view import AnyArray, Ints
@@ -161,3 +162,46 @@ def described(v: Vocabulary) -> dict[str, float | int | str]:
         "field": v.name, "tokens": v.run, "real": v.real[0], "synthetic": v.synthetic[0], "ratio": v.ratio,
         "units": v.size,
     }  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """What all looks at a vocabulary say together.
+
+    Args:
+        ordered: the looks, the poorest first.
+        poor: those that are certainly below the bound.
+        shown: the one that a reader is told first.
+        status: of the whole.
+    """
+
+    ordered: list[Vocabulary]
+    poor: list[Vocabulary]
+    shown: Vocabulary
+    status: Status
+
+
+def judged(looks: list[Vocabulary], *, alpha: float, level: float, bound: float) -> Judgement:
+    """Hold every look against a ratio that may not be fallen below; far above its inverse is a warning.
+
+    Args:
+        looks: at least one.
+        alpha: one error for all of them, both sides.
+        level: of the printed intervals.
+        bound: the smallest tolerable ratio; 0 tolerates all.
+    """
+    each, side = alpha / len(looks) / 2, (1 - level) / 2
+    ordered = sorted(looks, key=lambda v: (v.bounds(each)[1], v.ratio))
+    poor = [v for v in ordered if v.bounds(each)[1] < bound]
+    odd = [v for v in ordered if v.bounds(each)[0] > most_tolerable(bound)]
+    # That *every* look is within needs no correction: the truly worst one is one look.
+    calm = status_of(min(v.bounds(side)[0] for v in looks), np.inf, bound, better="higher")
+    status = Status.FAIL if poor else Status.WARN if odd else calm
+    return Judgement(ordered, poor, (poor or odd or ordered)[0], status)
+
+
+def ratio_estimate(v: Vocabulary, *, level: float, looks: int) -> Estimate:
+    """The ratio of one look, its interval corrected for so many looks."""
+    low, high = v.bounds((1 - level) / 2 / looks)
+    method = f"rarefaction, jackknife over records, {looks} looks"
+    return Estimate(v.ratio, min(low, v.ratio), max(high, v.ratio), sum(v.records), level, method)
