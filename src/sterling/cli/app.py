@@ -2,15 +2,30 @@
 
 from __future__ import annotations
 
-import os
-import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import Annotated, Literal
 
 import typer
 
-if TYPE_CHECKING:
-    from sterling.decide.result import Result
+from sterling.cli.options import (
+    Entity,
+    Fast,
+    Group,
+    Holdout,
+    HtmlOut,
+    JsonOut,
+    Learner,
+    Policy,
+    Quarantine,
+    SchemaFile,
+    Seed,
+    Settings,
+    Slice,
+    Stakes,
+    Target,
+    Time,
+)
+from sterling.cli.output import finish
 
 app = typer.Typer(
     name="sterling",
@@ -21,23 +36,6 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-
-Target = Annotated[str | None, typer.Option("--target", help="The column that a model shall predict.")]
-Group = Annotated[list[str] | None, typer.Option("--group", help="A protected attribute; may be repeated.")]
-Slice = Annotated[list[str] | None, typer.Option("--slice", help="Judge each value of this column too; repeatable.")]
-Holdout = Annotated[str | None, typer.Option("--holdout", help="Real rows no generator saw: holdout and benchmark.")]
-Policy = Annotated[str | None, typer.Option("--policy", help="A preset (default, privacy ...) or a TOML file.")]
-Stakes = Annotated[Literal["low", "consequential"], typer.Option("--stakes", help="What a wrong model would cost.")]
-Seed = Annotated[int, typer.Option("--seed", help="Same seed, same answer.")]
-Fast = Annotated[bool, typer.Option("--fast", help="Fewer trainings and rows; wider intervals, and it says so.")]
-JsonOut = Annotated[Path | None, typer.Option("--json", help="Write the result envelope here.")]
-HtmlOut = Annotated[Path | None, typer.Option("--html", help="Write the report here, one self-contained file.")]
-SchemaFile = Annotated[Path | None, typer.Option("--schema", help="TOML that overrides kinds and roles of columns.")]
-Quarantine = Annotated[Path | None, typer.Option("--quarantine", help="Save unreadable CSV rows here, go on.")]
-Learner = Annotated[str, typer.Option("--learner", help="A learner's name, or `command` for your own training.")]
-Settings = Annotated[list[str] | None, typer.Option("--set", help="A setting as key=value; @FILE reads a file.")]
-Entity = Annotated[str | None, typer.Option("--entity", help="Column whose rows stay together in a split.")]
-Time = Annotated[str | None, typer.Option("--time", help="Time column: the latest rows become the holdout.")]
 
 
 def _version(value: bool) -> None:
@@ -57,23 +55,6 @@ def _root(
     pass
 
 
-def _finish(result: Result, *, json: Path | None, html: Path | None = None) -> None:
-    from sterling.cli.show import show_result
-
-    try:
-        show_result(result)  # before the files: what was found is not lost where a file cannot be written
-    except BrokenPipeError:  # the reader of our output went away (`| head`): the files are wanted all the same
-        sys.stdout = open(os.devnull, "w")  # noqa: SIM115
-    if json is not None:
-        from sterling.decide.result import write_result
-
-        write_result(result, json)
-    if html is not None:
-        from sterling.api.ship import write_report
-
-        write_report(result, html)
-
-
 @app.command()
 def demo(
     fast: Fast = False,
@@ -87,7 +68,7 @@ def demo(
     from sterling.cli.progress import reporter
 
     answer = run_demo(out=out, effort="fast" if fast else "full", on_event=reporter())
-    _finish(answer.result, json=None)
+    finish(answer.result, json=None)
     typer.echo(f"\nReport   {answer.report}\nShipped  {answer.shipped}")
 
 
@@ -105,7 +86,7 @@ def run(
     from sterling.api.run import run_study
     from sterling.cli.progress import reporter
 
-    _finish(run_study(study, out=out, engine=engine, workers=workers, on_event=reporter()), json=None)
+    finish(run_study(study, out=out, engine=engine, workers=workers, on_event=reporter()), json=None)
     typer.echo(f"\nRun      {out}\nReport   {out / 'report.html'}")
 
 
@@ -146,7 +127,7 @@ def check(
     """Record by record: validity and duplicates."""
     from sterling.api.check import check as run_check
 
-    _finish(run_check(path, against=against, out=out, seed=seed, schema=schema, quarantine=quarantine), json=json)
+    finish(run_check(path, against=against, out=out, seed=seed, schema=schema, quarantine=quarantine), json=json)
 
 
 @app.command()
@@ -180,7 +161,7 @@ def compare(
         stakes=stakes, seed=seed, effort="fast" if fast else "full", schema=schema, quarantine=quarantine,
         entity=entity, time=time, on_event=reporter(),
     )  # fmt: skip
-    _finish(result, json=json, html=html)
+    finish(result, json=json, html=html)
 
 
 @app.command()
@@ -213,7 +194,7 @@ def worth(
     from sterling.kernel.errors import InputError
 
     if from_runs is not None:
-        return _finish(worth_from_runs(from_runs, policy=policy, stakes=stakes, seed=seed), json=json, html=html)
+        return finish(worth_from_runs(from_runs, policy=policy, stakes=stakes, seed=seed), json=json, html=html)
     if real is None or not synthetic or target is None:
         raise InputError(
             "worth needs REAL, at least one SYNTHETIC and --target",
@@ -224,7 +205,7 @@ def worth(
         slices=slice_ or (), policy=policy, stakes=stakes, seed=seed, effort="fast" if fast else "full",
         schema=schema, entity=entity, time=time, on_event=reporter(),
     )  # fmt: skip
-    return _finish(result, json=json, html=html)
+    return finish(result, json=json, html=html)
 
 
 @app.command()
@@ -258,7 +239,7 @@ def blend(
         policy=policy, stakes=stakes, seed=seed, effort="fast" if fast else "full", schema=schema,
         entity=entity, time=time, on_event=reporter(),
     )  # fmt: skip
-    _finish(result, json=json, html=html)
+    finish(result, json=json, html=html)
 
 
 @app.command()

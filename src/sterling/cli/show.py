@@ -13,8 +13,9 @@ from rich.text import Text
 from sterling.kernel import registry
 from sterling.kernel.errors import UnknownName
 from sterling.kernel.estimate import Estimate
-from sterling.kernel.finding import Finding, Status, Verdict
+from sterling.kernel.finding import Finding, Json, Status, Verdict
 from sterling.kernel.protocols import mark_of
+from sterling.kernel.table import Table as Lines
 
 if TYPE_CHECKING:
     from sterling.decide.result import Result
@@ -37,6 +38,7 @@ SIGN = {
     Status.NOT_APPLICABLE: ("n/a", "dim"),
 }
 MOST_SLICES = 8
+MOST_LINES = 15
 FAMILIES = {
     "gap": "distributions and dependence",
     "coverage": "coverage",
@@ -81,6 +83,8 @@ def show_result(result: Result) -> None:
             if finding.status is Status.WARN and finding.reason:  # failures are told by their rules below
                 out.print(Padding(Text(f"{finding.name}: {finding.reason}"), (1, 0, 0, 2)))
         _show_open(out, shown)
+    for shown_table in result.tables:
+        show_table(out, shown_table)
     _show_rules(out, result)
     _show_unmeasured(out, result)
     for note in result.notes:
@@ -142,6 +146,31 @@ def _family(finding: Finding) -> str:
         return mark_of(registry.resolve("measures", finding.measure)).family
     except UnknownName:
         return ""
+
+
+def show_table(out: Console, table: Lines) -> None:
+    """A table beside the findings: its title, at most MOST_LINES rows, its note."""
+    out.print()
+    out.print(Text(f"  {table.title}", style="bold"))
+    drawn = Table(box=None, padding=(0, 1), header_style="dim", pad_edge=True)
+    for j, name in enumerate(table.columns):
+        numeric = all(row[j] is None or isinstance(row[j], (int, float)) for row in table.rows)
+        drawn.add_column(name, justify="right" if numeric else "left", overflow="fold")
+    for row in table.rows[:MOST_LINES]:
+        drawn.add_row(*(Text(_cell(value)) for value in row))
+    out.print(Padding(drawn, (0, 0, 0, 1)))
+    if len(table.rows) > MOST_LINES:
+        out.print(Text(f"  ... {len(table.rows) - MOST_LINES} more rows: --json or --html", style="dim"))
+    if table.note:
+        out.print(Padding(Text(table.note, style="dim"), (0, 0, 0, 2)))
+
+
+def _cell(value: Json) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, int):
+        return f"{value:,}"
+    return "" if value is None else number(value) if isinstance(value, float) else str(value)
 
 
 def _show_open(out: Console, findings: list[Finding]) -> None:

@@ -12,6 +12,7 @@ from sterling.decide.inputs import InputRecord
 from sterling.kernel.errors import InputError, UnknownName
 from sterling.kernel.estimate import Estimate, Unmeasured
 from sterling.kernel.finding import Better, Decision, Finding, Json, RuleOutcome, Status, Verdict
+from sterling.kernel.table import Table
 
 VERSION = "0.1"
 NEEDED = ("sterling", "kind", "verdict", "rules", "findings", "inputs", "seed", "policy")
@@ -182,3 +183,20 @@ def as_input(part: Part) -> InputRecord:
         origin=part.text_or_none("origin") or "real",
         notes=part.texts("notes"),
     )
+
+
+def as_table(part: Part) -> Table:
+    """One table beside the findings."""
+    rows = part.data.get("rows")
+    if not isinstance(rows, list) or not all(isinstance(row, list) for row in rows):
+        raise part.wrong("rows", "a list of lists")
+    try:
+        return Table(
+            part.text("title"),
+            part.texts("columns"),
+            tuple(tuple(row) for row in rows if isinstance(row, list)),
+            note=part.text_or_none("note") or "",
+            owner_only=part.data.get("owner_only") is True,
+        )
+    except ValueError as err:
+        raise InputError(f"{part.where}: {err}", mend=MEND) from err

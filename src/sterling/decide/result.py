@@ -6,11 +6,12 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
-from sterling.decide.envelope import NEEDED, VERSION, as_decision, as_finding, as_input, as_object, is_newer
+from sterling.decide.envelope import NEEDED, VERSION, as_decision, as_finding, as_input, as_object, as_table, is_newer
 from sterling.decide.inputs import InputRecord as InputRecord
 from sterling.decide.summary import summarise
 from sterling.kernel.errors import InputError, UnreadableInput
 from sterling.kernel.finding import Decision, Finding, Json, RuleOutcome
+from sterling.kernel.table import Table
 from sterling.sources.atomic import write_text
 
 
@@ -29,6 +30,8 @@ class Result:
         mix: the chosen mix, or None.
         cost: what the work cost in time, tokens or money, or None.
         notes: what a reader must know, in plain sentences.
+        tables: rankings, ledgers and examples beside the findings, in the order they are to be read.
+        picture: what the report draws where there is no learning curve; its "kind" names the drawing.
     """
 
     kind: str
@@ -41,6 +44,8 @@ class Result:
     mix: dict[str, Json] | None = None
     cost: dict[str, Json] | None = None
     notes: tuple[str, ...] = ()
+    tables: tuple[Table, ...] = ()
+    picture: dict[str, Json] | None = None
 
     @property
     def summary(self) -> str:
@@ -64,6 +69,8 @@ class Result:
             "mix": self.mix,
             "cost": self.cost,
             "notes": list(self.notes),
+            "tables": [table.as_json() for table in self.tables],
+            "picture": self.picture,
         }
 
 
@@ -134,4 +141,7 @@ def parse_result(data: Json) -> Result:
         mix=top.mapping_or_none("mix"),
         cost=top.mapping_or_none("cost"),
         notes=top.texts("notes"),
+        # A result of before there were tables has none.
+        tables=tuple(as_table(item) for item in top.objects("tables")) if top.data.get("tables") else (),
+        picture=top.mapping_or_none("picture"),
     )

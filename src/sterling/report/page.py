@@ -14,10 +14,12 @@ from sterling.kernel.errors import UnknownName
 from sterling.kernel.estimate import Estimate, Unmeasured
 from sterling.kernel.finding import Finding, Json, RuleOutcome, Status, Verdict
 from sterling.kernel.protocols import mark_of
+from sterling.kernel.table import Table
 from sterling.report.chart import learning_curve
 from sterling.report.curve import Curve, Placed, parse_curve
 from sterling.report.figures import count, minus, number, rows_text, span
 from sterling.report.forest import forest
+from sterling.report.pictures import Drawing, draw
 from sterling.report.recipient import SMALL, recipients
 
 if TYPE_CHECKING:
@@ -91,6 +93,16 @@ class RuleLine:
 
 
 @dataclass(frozen=True, slots=True)
+class TableLines:
+    """A table beside the findings: its heads, which of them stand over numbers, and its cells as text."""
+
+    title: str
+    note: str
+    heads: tuple[tuple[str, bool], ...]
+    rows: tuple[tuple[str, ...], ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Page:
     """What the template prints."""
 
@@ -102,7 +114,8 @@ class Page:
     tone: str
     headline: str
     picture: str
-    picture_kind: Literal["curve", "gaps", "none"]
+    picture_kind: Literal["curve", "gaps", "own", "none"]
+    picture_key: str
     candidates: tuple[CandidateLine, ...]
     curve_rows: tuple[tuple[str, str, str], ...]
     unplaced: tuple[str, ...]
@@ -116,6 +129,7 @@ class Page:
     mix: tuple[tuple[str, str], ...]
     mix_sources: tuple[tuple[str, str, str, str], ...]
     cost: tuple[tuple[str, str], ...]
+    tables: tuple[TableLines, ...]
     inputs: tuple[tuple[InputRecord, str], ...]
     command: str
 
@@ -156,7 +170,7 @@ def page_of(result: Result, *, audience: Audience, created: str) -> Page:
     whole = [f for f in result.findings if f.slice is None and f.status is not Status.UNMEASURED]
     sliced = sorted((f for f in result.findings if f.slice is not None), key=lambda f: ORDER.index(f.status))
     small = SMALL if audience == "recipient" else None
-    picture, kind = _picture(result, curve)
+    drawing = _picture(result, curve)
     return Page(
         result=result,
         audience=audience,
@@ -165,8 +179,9 @@ def page_of(result: Result, *, audience: Audience, created: str) -> Page:
         meaning=MEANING[result.decision.verdict],
         tone=TONE[result.decision.verdict],
         headline=result.summary,
-        picture=picture,
-        picture_kind=kind,
+        picture=drawing.svg,
+        picture_kind=drawing.kind,
+        picture_key=drawing.key,
         candidates=_candidates(result, curve),
         curve_rows=_curve_rows(curve),
         unplaced=() if curve is None else curve.unplaced,
@@ -180,6 +195,7 @@ def page_of(result: Result, *, audience: Audience, created: str) -> Page:
         mix=_mix_facts(result.mix),
         mix_sources=_mix_sources(result.mix, small),
         cost=_flat(result.cost or {}),
+        tables=tuple(_table(t) for t in result.tables),
         inputs=tuple((record, count(record.rows, small=small)) for record in result.inputs),
         command=_command(result),
     )
@@ -196,13 +212,15 @@ def _titles(findings: Sequence[Finding]) -> dict[str, str]:
     return known
 
 
-def _picture(result: Result, curve: Curve | None) -> tuple[str, Literal["curve", "gaps", "none"]]:
+def _picture(result: Result, curve: Curve | None) -> Drawing:
     if curve is not None:
-        return learning_curve(curve, _refused(result.decision.rules)), "curve"
+        return Drawing(learning_curve(curve, _refused(result.decision.rules)), "curve")
+    if result.picture is not None and (own := draw(result.picture)) is not None:
+        return own
     # Short names: there is no room for sentences beside a picture, and the table below says them.
     short = {f.measure: f.measure.replace("_", " ").capitalize() for f in result.findings}
     drawn = forest([f for f in result.findings if f.slice is None or f.status is Status.FAIL], short)
-    return drawn, "gaps" if drawn else "none"
+    return Drawing(drawn, "gaps" if drawn else "none")
 
 
 def _refused(rules: Sequence[RuleOutcome]) -> dict[str, str]:
@@ -299,6 +317,20 @@ def _reason(finding: Finding) -> str:
         if times >= 1.5
         else f"{said} A few more rows would decide."
     )
+
+
+def _table(table: Table) -> TableLines:
+    numeric = [all(_is_number(row[j]) or row[j] is None for row in table.rows) for j in range(len(table.columns))]
+    return TableLines(
+        table.title,
+        table.note,
+        tuple(zip(table.columns, numeric, strict=True)),
+        tuple(tuple("" if v is None else _plain(v) for v in row) for row in table.rows),
+    )
+
+
+def _is_number(value: Json) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
 
 
 def _unmeasured(result: Result) -> tuple[tuple[str, str, str], ...]:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from sterling.kernel.estimate import Estimate, Unmeasured
 from sterling.kernel.finding import Finding, RuleOutcome
+from sterling.kernel.table import Table
 from sterling.report.figures import FEWEST
 
 if TYPE_CHECKING:
@@ -29,6 +30,7 @@ def recipients(result: Result) -> Result:
         findings=tuple(_finding(f) for f in result.findings),
         inputs=tuple(replace(record, notes=tuple(mask(n) for n in record.notes)) for record in result.inputs),
         notes=tuple(mask(n) for n in result.notes),
+        tables=tuple(_table(t) for t in result.tables if not t.owner_only),
     )
 
 
@@ -43,6 +45,11 @@ def mask(sentence: str) -> str:
 
 def _rule(rule: RuleOutcome) -> RuleOutcome:
     return replace(rule, reason=mask(rule.reason), waived=None if rule.waived is None else mask(rule.waived))
+
+
+def _table(table: Table) -> Table:
+    rows = tuple(tuple(mask(v) if isinstance(v, str) else v for v in row) for row in table.rows)
+    return replace(table, rows=rows, note=mask(table.note))
 
 
 def _finding(finding: Finding) -> Finding:
