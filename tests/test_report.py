@@ -16,6 +16,7 @@ from sterling.decide.result import InputRecord, Result, parse_result
 from sterling.decide.rules import Facts, decide
 from sterling.kernel.estimate import Estimate, Unmeasured
 from sterling.kernel.finding import Decision, Finding, Status, Verdict
+from sterling.kernel.table import Table
 from sterling.report import render, svg
 from sterling.report.chart import NARROW, WIDE, _drawing, learning_curve, row_ticks, score_ticks
 from sterling.report.curve import parse_curve
@@ -265,6 +266,23 @@ def test_a_recipient_learns_nothing_about_single_rows() -> None:
     assert "rests on fewer than 10 records" in outline(page(small, "recipient")).text
     tiny = replace(sample(), inputs=(InputRecord("tiny", 7, "ab"),))
     assert "<10" in outline(page(tiny, "recipient")).text
+
+
+def test_tables_stand_on_the_page_and_a_recipient_sees_only_those_meant_for_all() -> None:
+    result = replace(
+        sample(),
+        tables=(
+            Table("What was tried", ("mix", "rows", "gain"), (("A <b>", 7, 0.01), ("B", 70, None)), "Best first: 3."),
+            Table("Rows out of reach", ("who",), (("Ada Lovelace",),), owner_only=True),
+        ),
+    )
+    owner, recipient = outline(page(result)).text, outline(page(result, "recipient")).text
+    assert "What was tried" in owner
+    assert "A <b>" in owner
+    assert "Ada Lovelace" in owner
+    assert "What was tried" in recipient
+    assert "Ada Lovelace" not in recipient
+    assert "<10" in recipient
 
 
 @pytest.mark.parametrize(

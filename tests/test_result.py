@@ -13,6 +13,7 @@ from sterling.decide.result import InputRecord, Result, parse_result, read_resul
 from sterling.kernel.errors import InputError, UnreadableInput
 from sterling.kernel.estimate import Estimate, Unmeasured
 from sterling.kernel.finding import Decision, Finding, RuleOutcome, Status, Verdict
+from sterling.kernel.table import Table
 
 
 def sample() -> Result:
@@ -42,6 +43,8 @@ def sample() -> Result:
         policy="default 1",
         curve={"metric": "AUC", "points": []},
         notes=("a plain sentence",),
+        tables=(Table("Sets", ("set", "rows", "gain"), (("größe", 3, 0.5), ("v", 40, None)), "n", owner_only=True),),
+        picture={"kind": "generations", "points": [1.0, None]},
     )  # fmt: skip
 
 
@@ -72,6 +75,24 @@ def test_what_is_written_is_read_back(tmp_path: Path) -> None:
     write_result(again, path)
     assert read_result(path) == again
     assert [p.name for p in tmp_path.iterdir()] == ["result.json"]
+
+
+def test_a_result_of_before_there_were_tables_has_none() -> None:
+    data = {k: v for k, v in sample().as_json().items() if k not in ("tables", "picture")}
+    assert (parse_result(data).tables, parse_result(data).picture) == ((), None)
+
+
+def test_an_infinity_in_a_table_is_null_in_the_envelope() -> None:
+    assert Table("T", ("x",), ((inf,),)).as_json()["rows"] == [[None]]
+    with pytest.raises(ValueError, match="2 values"):
+        Table("T", ("x", "y"), ((1,),))
+
+
+@pytest.mark.parametrize("rows", ["no list", [1], [[1, 2], [3]]])
+def test_broken_tables_are_answered(rows) -> None:
+    table = {"title": "T", "columns": ["x", "y"], "rows": rows}
+    with pytest.raises(InputError, match=r"tables\[0\]"):
+        parse_result({**sample().as_json(), "tables": [table]})
 
 
 def test_a_failed_write_leaves_the_old_file(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from sterling.decide.envelope import NEEDED, VERSION, as_decision, as_finding, a
 from sterling.decide.inputs import InputRecord as InputRecord
 from sterling.decide.summary import summarise
 from sterling.kernel.errors import InputError, UnreadableInput
-from sterling.kernel.finding import Decision, Finding, Json, RuleOutcome
+from sterling.kernel.finding import Decision, Finding, Json, RuleOutcome, finite_json
 from sterling.kernel.table import Table
 from sterling.sources.atomic import write_text
 
@@ -70,7 +70,7 @@ class Result:
             "cost": self.cost,
             "notes": list(self.notes),
             "tables": [table.as_json() for table in self.tables],
-            "picture": self.picture,
+            "picture": finite_json(self.picture),
         }
 
 

@@ -73,8 +73,8 @@ class Finding:
             "floor_n": self.floor.n if self.floor else None,
             "better": self.better,
             "status": self.status.value,
-            "params": _finite_json(dict(self.params)),
-            "evidence": _finite_json(dict(self.evidence)),
+            "params": finite_json(dict(self.params)),
+            "evidence": finite_json(dict(self.evidence)),
             "fingerprints": list(self.fingerprints),
         }
 
@@ -99,13 +99,13 @@ def _finite(x: float) -> float | None:
     return x if math.isfinite(x) else None
 
 
-def _finite_json(value: Json) -> Json:
+def finite_json(value: Json) -> Json:
     """The same with null for what JSON has no number for."""
     if isinstance(value, float):
         return _finite(value)
     if isinstance(value, list):
-        return [_finite_json(v) for v in value]
-    return {k: _finite_json(v) for k, v in value.items()} if isinstance(value, dict) else value
+        return [finite_json(v) for v in value]
+    return {k: finite_json(v) for k, v in value.items()} if isinstance(value, dict) else value
 
 
 class Verdict(StrEnum):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from sterling.kernel.finding import Json
+from sterling.kernel.finding import Json, finite_json
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,11 +33,11 @@ class Table:
             raise ValueError(f"table {self.title!r}: every row needs {len(self.columns)} values")
 
     def as_json(self) -> dict[str, Json]:
-        """The table as the envelope has it."""
+        """The table as the envelope has it; infinities become null, as everywhere in it."""
         return {
             "title": self.title,
             "columns": list(self.columns),
-            "rows": [list(row) for row in self.rows],
+            "rows": [[finite_json(value) for value in row] for row in self.rows],
             "note": self.note,
             "owner_only": self.owner_only,
         }

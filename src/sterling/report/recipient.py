@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from sterling.kernel.estimate import Estimate, Unmeasured
-from sterling.kernel.finding import Finding, RuleOutcome
+from sterling.kernel.finding import Finding, Json, RuleOutcome
 from sterling.kernel.table import Table
 from sterling.report.figures import FEWEST
 
@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 SMALL = f"<{FEWEST}"
 WITHHELD = Unmeasured(f"withheld: it rests on fewer than {FEWEST} records", "ask the owner of the data")
+# Columns of a table that count records.
+COUNTED = ("rows", "records", "people")
 # A whole number from 1 to 9 that stands alone in a sentence: no part of a name, a date, a decimal,
 # a percentage, an interval's end or a slice such as age=4.
 ALONE = re.compile(r"(?<![\w.,=&<>\-\u2212\[])(?:n\s*=\s*)?[1-9](?![\w=%\-\]]|[.,:]\d|\s*%|-)")
@@ -48,8 +50,16 @@ def _rule(rule: RuleOutcome) -> RuleOutcome:
 
 
 def _table(table: Table) -> Table:
-    rows = tuple(tuple(mask(v) if isinstance(v, str) else v for v in row) for row in table.rows)
+    counts = [any(word in name.lower() for word in COUNTED) for name in table.columns]
+    rows = tuple(tuple(_cell(v, of) for v, of in zip(row, counts, strict=True)) for row in table.rows)
     return replace(table, rows=rows, note=mask(table.note))
+
+
+def _cell(value: Json, of_records: bool) -> Json:  # noqa: FBT001
+    if isinstance(value, str):
+        return mask(value)
+    small = of_records and isinstance(value, (int, float)) and not isinstance(value, bool) and 0 < value < FEWEST
+    return SMALL if small else value
 
 
 def _finding(finding: Finding) -> Finding:
