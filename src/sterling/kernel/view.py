@@ -134,6 +134,17 @@ class View:
         return next(iter(self.with_role(Role.TARGET)), None)
 
     @property
+    def known_target(self) -> Column:
+        """The target of a view that is known to have one: a `Need.TARGET` was met.
+
+        Raises:
+            ValueError: if there is none, which is a mistake of the caller.
+        """
+        if self.target is None:
+            raise ValueError("a view without a target came through")
+        return self.target
+
+    @property
     def features(self) -> tuple[Column, ...]:
         """The columns a learner may learn from: all but the target and the weights."""
         return tuple(c for c in self.columns or () if c.role not in (Role.TARGET, Role.WEIGHT, Role.ENTITY))

@@ -14,6 +14,7 @@ from sterling.kernel.view import Column, Need, View
 from sterling.stats.bounds import normal_quantile, status_of
 from sterling.stats.conditional import is_number
 from sterling.stats.groups import Group, declared_groups
+from sterling.stats.rows import some
 from sterling.stats.scores import unscorable
 
 if TYPE_CHECKING:
@@ -59,7 +60,7 @@ class _Trial:
     @property
     def number(self) -> bool:
         """Whether the target is a number."""
-        return is_number(_target(self.benchmark))
+        return is_number(self.benchmark.known_target)
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,7 +138,7 @@ def _trial(
         return Unmeasured("there is no target column", mend="name it: --target COLUMN")
     if learner is None or not isinstance(learner, PredictingLearner):
         return Unmeasured("the learner gives no predictions", mend="use a learner that predicts")
-    known = [v.take(~_target(v).missing) for v in (synthetic, real)]
+    known = [v.take(~v.known_target.missing) for v in (synthetic, real)]
     if min(v.n for v in known) < LEAST_ROWS:
         return Unmeasured(
             f"{known[1].n:,} real and {known[0].n:,} synthetic rows with a known target are too few to train on",
@@ -145,11 +146,11 @@ def _trial(
         )
     apart = holdout is not None and holdout.target is not None and unscorable(holdout.target) is None
     if apart and holdout is not None:
-        benchmark = holdout.take(~_target(holdout).missing)
+        benchmark = holdout.take(~holdout.known_target.missing)
     else:
         order, cut = rng.permutation(known[1].n), known[1].n // KEPT_BACK
         benchmark, known[1] = known[1].take(np.sort(order[:cut])), known[1].take(np.sort(order[cut:]))
-    problem = unscorable(_target(benchmark), least=10)
+    problem = unscorable(benchmark.known_target, least=10)
     if problem is not None:
         return Unmeasured(f"in the benchmark, {problem.reason}", mend=problem.mend)
     return _predicted(learner, learner, known, benchmark, terms, rng=rng, apart=apart)
@@ -159,26 +160,16 @@ def _predicted(
     learner: Learner, judge: PredictingLearner, known: list[View], benchmark: View, terms: Terms, *,
     rng: np.random.Generator, apart: bool,
 ) -> _Trial:  # fmt: skip
-    arms = [_some(v, MOST_ROWS[terms.effort], rng=rng) for v in known]
-    benchmark = _some(benchmark, MOST_BENCHMARK, rng=rng)
+    arms = [some(v, MOST_ROWS[terms.effort], rng=rng) for v in known]
+    benchmark = some(benchmark, MOST_BENCHMARK, rng=rng)
     # One stream for both: where the arms hold the same rows, so do the models.
     seed = int(rng.integers(2**63))
     models = [learner.fit(v, None, rng=np.random.default_rng(seed)) for v in arms]
     predicted = [judge.predict(m, benchmark) for m in models]
-    target = _target(benchmark)
+    target = benchmark.known_target
     names, truth, said = _numbers(target, predicted) if is_number(target) else _classes(target, predicted)
     groups = declared_groups(benchmark, arms[0], least=LEAST_GROUP)
     return _Trial(benchmark, groups, names, truth, said, (arms[0].n, arms[1].n), (known[0].n, known[1].n), apart)
-
-
-def _some(view: View, most: int, *, rng: np.random.Generator) -> View:
-    return view if view.n <= most else view.take(np.sort(rng.permutation(view.n)[:most]))
-
-
-def _target(view: View) -> Column:
-    if view.target is None:
-        raise ValueError("a view without a target came through")
-    return view.target
 
 
 _Said = tuple[tuple[str, ...], tuple["Floats", ...], tuple[tuple["Floats", "Floats"], ...]]
@@ -282,7 +273,7 @@ def _benchmark(trial: _Trial) -> str:
 
 
 def _words(trial: _Trial, look: _Look, bound: float) -> str:
-    name = _target(trial.benchmark).name
+    name = trial.benchmark.known_target.name
     if trial.number:
         numbers = f"{look.synthetic:.3f} on average (in its standard deviations), where one trained on real rows "
         numbers += f"predicts {look.real:.3f} and the truth is {look.truth:.3f}"

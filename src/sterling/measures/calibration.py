@@ -15,6 +15,7 @@ from sterling.stats.bounds import normal_quantile, status_of
 from sterling.stats.calibration import calibration_errors, calibration_slope
 from sterling.stats.conditional import is_number
 from sterling.stats.groups import declared_groups
+from sterling.stats.rows import some
 from sterling.stats.scores import resample_counts, unscorable
 
 if TYPE_CHECKING:
@@ -126,31 +127,21 @@ def _trial(
     problem = unscorable(holdout.target)
     if problem is not None:
         return Unmeasured(f"in the benchmark, {problem.reason}", mend=problem.mend)
-    known = tuple(int((~_target(v).missing).sum()) for v in (synthetic, real))
+    known = tuple(int((~v.known_target.missing).sum()) for v in (synthetic, real))
     if min(known) < LEAST_ROWS:
         return Unmeasured(
             f"{known[1]:,} real and {known[0]:,} synthetic rows with a known target are too few to train on",
             mend=f"give at least {LEAST_ROWS} rows of each",
         )
-    arms = [_some(v, MOST_ROWS[terms.effort], rng=rng) for v in (synthetic, real)]
-    benchmark = _some(holdout.take(~holdout.target.missing), MOST_BENCHMARK, rng=rng)
+    arms = [some(v, MOST_ROWS[terms.effort], rng=rng) for v in (synthetic, real)]
+    benchmark = some(holdout.take(~holdout.target.missing), MOST_BENCHMARK, rng=rng)
     # One stream for both: where the arms hold the same rows, so do the models.
     seed = int(rng.integers(2**63))
     models = [learner.fit(v, None, rng=np.random.default_rng(seed)) for v in arms]
     predicted = [learner.predict(m, benchmark) for m in models]
-    outcomes, predictions, what = _judged(_target(benchmark), predicted)
-    trained = tuple(int((~_target(v).missing).sum()) for v in arms)
+    outcomes, predictions, what = _judged(benchmark.known_target, predicted)
+    trained = tuple(int((~v.known_target.missing).sum()) for v in arms)
     return _Trial(benchmark, outcomes, predictions, (trained[0], trained[1]), (known[0], known[1]), what)
-
-
-def _some(view: View, most: int, *, rng: np.random.Generator) -> View:
-    return view if view.n <= most else view.take(np.sort(rng.permutation(view.n)[:most]))
-
-
-def _target(view: View) -> Column:
-    if view.target is None:
-        raise ValueError("a view without a target came through")
-    return view.target
 
 
 def _judged(target: Column, predicted: list[Floats]) -> tuple[tuple[Floats, Floats], tuple[Floats, Floats], str]:

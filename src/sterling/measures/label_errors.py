@@ -19,7 +19,7 @@ from sterling.stats.checked_labels import (
     located,
     standardised_shift,
 )
-from sterling.stats.judged_labels import FOLDS, JudgedLabels, judged_labels, suspicions, target_of
+from sterling.stats.judged_labels import FOLDS, JudgedLabels, judged_labels, suspicions
 from sterling.stats.label_pattern import Pattern
 from sterling.stats.label_shift import strata_of
 
@@ -181,7 +181,7 @@ def _slice(judged: JudgedLabels, checked: Checked, place: Place, params: dict[st
     sizes = int(place.rows[0].sum()), int(place.rows[1].sum())
     number = round(max(result.value, 0.0) * sizes[1])
     reason = (
-        f"In {place.title}, {result.value:.1%} of the synthetic {target_of(judged.real).name} labels that can be "
+        f"In {place.title}, {result.value:.1%} of the synthetic {judged.real.known_target.name} labels that can be "
         f"checked are wrong (about {number:,}), more than elsewhere; {SLICE_BOUND:.0%} is tolerated."
     )
     return Finding(
@@ -198,7 +198,7 @@ def _wrong_labels(checked: Checked, result: Estimate) -> tuple[int, int, int]:
 
 
 def _sentence(judged: JudgedLabels, evidence: dict[str, Json], wrong: tuple[int, int, int], bound: float) -> str:
-    target, checked = target_of(judged.real).name, evidence["checked"]
+    target, checked = judged.real.known_target.name, evidence["checked"]
     lead = f"Of {checked:,} synthetic {target} labels that models of the real rows can check"
     if evidence["pattern"] == "none found":
         return f"{lead}, none are certainly wrong (at most {wrong[2]:,}); {bound:.1%} is tolerated."

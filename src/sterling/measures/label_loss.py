@@ -15,7 +15,7 @@ from sterling.kernel.view import Need, View
 from sterling.stats.bounds import normal_quantile, status_of
 from sterling.stats.checked_labels import checked_labels, located
 from sterling.stats.conditional import is_number
-from sterling.stats.judged_labels import FOLDS, LEAST_CLASS, JudgedLabels, judged_labels, sights_of, target_of
+from sterling.stats.judged_labels import FOLDS, LEAST_CLASS, JudgedLabels, judged_labels, sights_of
 from sterling.stats.label_noise import lower_share, noise_likelihood, upper_share
 from sterling.stats.label_shift import (
     Channel,
@@ -293,7 +293,7 @@ def _slice_finding(labels: _Labels, shift: Shift, terms: Terms, params: dict[str
     where, name = _title(labels, shift), labels.channels[shift.channel].name
     sign = 1 if shift.value >= 0 else -1
     ends = sorted((sign * shift.low, sign * shift.high))
-    target = target_of(labels.judged.real).name
+    target = labels.judged.real.known_target.name
     half = ("", " among rows where it is unlikely", " among rows where it is likely")[shift.half]
     if labels.judged.names:
         what = (
@@ -319,7 +319,7 @@ def _unit(labels: _Labels) -> str:
 def _sampling(labels: _Labels, look: _Look, have: tuple[View, View], bound: float) -> str:
     """What a subsample costs; empty where all rows with a known label were looked at and learned from."""
     judged = labels.judged
-    known = [int((~target_of(v).missing).sum()) for v in have]
+    known = [int((~v.known_target.missing).sum()) for v in have]
     used = (min(judged.real.n, known[0]), judged.synthetic.n)
     text = (
         "" if judged.learned >= known[0] else f" Its models learned from {judged.learned:,} of {known[0]:,} real rows."
@@ -335,7 +335,7 @@ def _sampling(labels: _Labels, look: _Look, have: tuple[View, View], bound: floa
 
 
 def _sentence(labels: _Labels, look: _Look, bound: float) -> str:
-    target, share = target_of(labels.judged.real).name, max(0.0, look.result.value)
+    target, share = labels.judged.real.known_target.name, max(0.0, look.result.value)
     if labels.judged.names:
         how = {
             "noise": "as they contradict what models of the real rows are sure of, more often than real labels do",

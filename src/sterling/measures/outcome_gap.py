@@ -16,6 +16,7 @@ from sterling.kernel.view import Column, Need, View
 from sterling.stats.bounds import status_of
 from sterling.stats.conditional import Judged, coded, cross_predict, feature_matrix, is_number
 from sterling.stats.groups import Contrast, Group, Residuals, contrast, declared_groups
+from sterling.stats.rows import some
 
 if TYPE_CHECKING:
     from sterling.kernel.view import Floats
@@ -141,7 +142,7 @@ def _outcomes(real: View, synthetic: View, terms: Terms, *, rng: np.random.Gener
     groups = declared_groups(*sets, least=LEAST_GROUP)
     most = max(FEW_ROWS, MOST_COMPARED // max(1, len(groups) * _most_outcomes(target)))
     if max(v.n for v in sets) > most:
-        sets = _some(sets[0], most, rng=rng), _some(sets[1], most, rng=rng)
+        sets = some(sets[0], most, rng=rng), some(sets[1], most, rng=rng)
         groups = declared_groups(*sets, least=LEAST_GROUP)
     if not groups:
         return Unmeasured(
@@ -149,12 +150,12 @@ def _outcomes(real: View, synthetic: View, terms: Terms, *, rng: np.random.Gener
             mend="declare groups that the real rows hold: --group COLUMN",
         )
     made = (_numbers if is_number(target) else _classes)(*sets, rng=rng)
-    return made if isinstance(made, Unmeasured) else _Outcomes(_target(sets[0]), groups, made[0], made[1], known)
+    return made if isinstance(made, Unmeasured) else _Outcomes(sets[0].known_target, groups, made[0], made[1], known)
 
 
 def _capped(view: View, terms: Terms, *, rng: np.random.Generator) -> View:
     most = max(LEAST_ROWS, min(MOST_ROWS[terms.effort], MOST_CELLS // max(1, len(view.features))))
-    return _some(view, most, rng=rng)
+    return some(view, most, rng=rng)
 
 
 def _most_outcomes(target: Column) -> int:
@@ -162,16 +163,12 @@ def _most_outcomes(target: Column) -> int:
     return 1 if levels <= 2 else min(levels, MOST_CLASSES + 1)
 
 
-def _some(view: View, most: int, *, rng: np.random.Generator) -> View:
-    return view if view.n <= most else view.take(np.sort(rng.permutation(view.n)[:most]))
-
-
 _Made = tuple[tuple[Residuals, ...], tuple[tuple["Floats", "Floats"], ...]]
 
 
 def _classes(real: View, synthetic: View, *, rng: np.random.Generator) -> _Made | Unmeasured:
-    target = _target(real)
-    y, z, names = coded(target, _target(synthetic), least=LEAST_CLASS, most=MOST_CLASSES)
+    target = real.known_target
+    y, z, names = coded(target, synthetic.known_target, least=LEAST_CLASS, most=MOST_CLASSES)
     if int(np.sort(np.bincount(y, minlength=2))[-2]) < LEAST_CLASS:
         return Unmeasured(
             f"all but {y.size - int(np.bincount(y).max()):,} real rows have the same {target.name!r}",
@@ -185,12 +182,12 @@ def _classes(real: View, synthetic: View, *, rng: np.random.Generator) -> _Made 
 
 
 def _numbers(real: View, synthetic: View, *, rng: np.random.Generator) -> _Made | Unmeasured:
-    target = _target(real)
+    target = real.known_target
     spread = float(np.subtract(*np.quantile(target.values, [0.995, 0.005])))
     if not np.isfinite(spread) or spread <= 0:
         return Unmeasured(f"{target.name!r} is constant in the real rows", mend="give rows in which the target varies")
     limits = np.quantile(target.values, [0.001, 0.999]) + np.array([-0.5, 0.5]) * spread
-    y, z = (np.clip(t, *limits) for t in (target.values, _target(synthetic).values))
+    y, z = (np.clip(t, *limits) for t in (target.values, synthetic.known_target.values))
     judged = _judged(real, synthetic, y, classes=0, rng=rng)
     unit, most = float(y.std()), MOST_RESIDUAL * float((y - judged.real).std())
     scores = judged.real / unit, judged.synthetic / unit
@@ -207,12 +204,6 @@ def _residuals(name: str, labels: tuple[Floats, Floats], scores: tuple[Floats, F
 def _judged(real: View, synthetic: View, y: Floats, *, classes: int, rng: np.random.Generator) -> Judged:
     x = feature_matrix(real, real.features)
     return cross_predict(x, y, feature_matrix(synthetic, synthetic.features)[0], classes=classes, folds=FOLDS, rng=rng)
-
-
-def _target(view: View) -> Column:
-    if view.target is None:
-        raise ValueError("a view without a target came through")
-    return view.target
 
 
 def _looks(

@@ -12,6 +12,7 @@ from sterling.kernel.protocols import PredictingLearner, Terms, measure
 from sterling.kernel.view import Column, Need, View
 from sterling.stats.bounds import normal_quantile, status_of
 from sterling.stats.conditional import dealt, is_number
+from sterling.stats.rows import some
 from sterling.stats.scores import metric_name, sampling_error, score_of, scoring_arrays, unscorable
 
 if TYPE_CHECKING:
@@ -59,20 +60,20 @@ def transfer_drop(
     bound = BOUND if terms.bound is None else terms.bound
     params: dict[str, Json] = {"bound": bound, "alpha": terms.alpha}
     fold = _folds(synthetic, rng=rng)
-    parts = [_some(synthetic.take(fold != 0), MOST_ROWS[terms.effort], rng=rng), synthetic.take(fold == 0)]
+    parts = [some(synthetic.take(fold != 0), MOST_ROWS[terms.effort], rng=rng), synthetic.take(fold == 0)]
     bad, learner = _impossible(synthetic, parts[1], holdout, terms), terms.learner
     if bad is not None or holdout is None or learner is None or not isinstance(learner, PredictingLearner):
         bad = bad or Unmeasured("the learner gives no predictions", mend="use a learner that predicts")
         return (Finding("transfer_drop", bad, "lower", Status.UNMEASURED, reason=bad.reason, params=params),)
     models = [learner.fit(parts[0], None, rng=s) for s in rng.spawn(min(terms.runs, MOST_RUNS))]
     judge: PredictingLearner = learner
-    tests = [_tested([judge.predict(m, v) for m in models], _target(v), rng=rng) for v in (parts[1], holdout)]
+    tests = [_tested([judge.predict(m, v) for m in models], v.known_target, rng=rng) for v in (parts[1], holdout)]
     (flattering, own), (honest, other) = tests
     value, error = flattering - honest, float(np.hypot(own, other))
     half = normal_quantile((1 - terms.level) / 2) * error
     at_least = value - normal_quantile(terms.alpha) * error
     result = Estimate(value, value - half, value + half, parts[1].n + holdout.n, terms.level, "rows of both tests")
-    what = metric_name(_target(holdout))
+    what = metric_name(holdout.known_target)
     reason = (
         f"The model trained on synthetic rows scores {what} {flattering:.3f} on synthetic and {honest:.3f} on real "
         f"rows: {value:+.3f}, and {bound:g} is tolerated. This judges a synthetic test, not synthetic training."
@@ -101,7 +102,7 @@ def _impossible(synthetic: View, held: View, holdout: View | None, terms: Terms)
     if holdout is None or holdout.target is None or held.target is None or terms.learner is None:
         return Unmeasured("there is no benchmark with a target, or no learner", mend="give --holdout and --target")
     for where, view, least in (("the benchmark", holdout, 30), ("the held-out synthetic rows", held, 10)):
-        problem = unscorable(_target(view), least=least)
+        problem = unscorable(view.known_target, least=least)
         if problem is not None:
             return Unmeasured(f"in {where}, {problem.reason}", mend=problem.mend)
     if metric_name(holdout.target) != metric_name(held.target):
@@ -110,16 +111,6 @@ def _impossible(synthetic: View, held: View, holdout: View | None, terms: Terms)
             mend="make synthetic rows of every class",
         )
     return None
-
-
-def _some(view: View, most: int, *, rng: np.random.Generator) -> View:
-    return view if view.n <= most else view.take(np.sort(rng.permutation(view.n)[:most]))
-
-
-def _target(view: View) -> Column:
-    if view.target is None:
-        raise ValueError("a view without a target came through")
-    return view.target
 
 
 def _tested(predicted: list[Floats], target: Column, *, rng: np.random.Generator) -> tuple[float, float]:

@@ -13,6 +13,7 @@ from sterling.kernel.finding import Finding, Json, Status
 from sterling.kernel.protocols import Learner, PredictingLearner, ScoringLearner, Terms, measure
 from sterling.kernel.view import Column, Need, View
 from sterling.stats.bounds import normal_quantile, status_of
+from sterling.stats.rows import some
 from sterling.stats.scores import metric_name, sampling_error, score_of, scoring_arrays, unscorable
 
 if TYPE_CHECKING:
@@ -68,7 +69,7 @@ def utility(
             "there is no benchmark with a target, or no learner", mend="give --holdout and --target"
         )
         return (Finding("utility", bad, "higher", Status.UNMEASURED, reason=bad.reason, params=params),)
-    arms = (_some(synthetic, MOST_ROWS[terms.effort], rng=rng), _some(real, MOST_ROWS[terms.effort], rng=rng))
+    arms = (some(synthetic, MOST_ROWS[terms.effort], rng=rng), some(real, MOST_ROWS[terms.effort], rng=rng))
     trial = _Trial(learner, arms, holdout, terms)
     result = (
         _by_predictions(trial, learner, bound, rng=rng)
@@ -106,10 +107,6 @@ def _impossible(real: View, synthetic: View, holdout: View | None, terms: Terms)
     return None
 
 
-def _some(view: View, most: int, *, rng: np.random.Generator) -> View:
-    return view if view.n <= most else view.take(np.sort(rng.permutation(view.n)[:most]))
-
-
 @dataclass(frozen=True, slots=True)
 class _Trial:
     """Two arms, synthetic then real, and what they are judged by."""
@@ -132,7 +129,7 @@ def _by_predictions(
     Two trainings an arm are enough where the answer is beyond doubt: more would sharpen the smaller
     part of the error only.
     """
-    terms, target = trial.terms, _target(trial.benchmark)
+    terms, target = trial.terms, trial.benchmark.known_target
     predicted: list[list[Floats]] = []
     value, error, means = 0.0, np.inf, np.zeros(2)
     while len(predicted) < terms.runs and (len(predicted) < 2 or abs(value + bound) < BEYOND_DOUBT * error):
@@ -179,12 +176,6 @@ def _by_scores(trial: _Trial, *, rng: np.random.Generator) -> tuple[Estimate, fl
     method = f"t over {terms.runs} trainings, each on resampled benchmark rows"
     estimate = Estimate(value, value - half, value + half, benchmark.n, terms.level, method)
     return estimate, value + far, [float(s) for s in found.mean(axis=1)]
-
-
-def _target(view: View) -> Column:
-    if view.target is None:
-        raise ValueError("a view without a target came through")
-    return view.target
 
 
 def _sentence(

@@ -18,7 +18,6 @@ from sterling.stats.judged_labels import (
     outlier_reach,
     scaled_residuals,
     sights_of,
-    target_of,
 )
 from sterling.stats.label_noise import Sight
 from sterling.stats.label_pattern import Direction, Pattern, pattern_of
@@ -72,7 +71,7 @@ def checked_labels(judged: JudgedLabels) -> Checked | Unmeasured:
     sizes = [int(r.sum()) for r in rows]
     if min(sizes) < LEAST_CLASS:
         return Unmeasured(
-            f"the features leave the {target_of(judged.real).name} of all but {sizes[0]:,} real and {sizes[1]:,} "
+            f"the features leave the {judged.real.known_target.name} of all but {sizes[0]:,} real and {sizes[1]:,} "
             "synthetic rows in doubt, so no label contradicts them",
             mend=f"give features that tell the target, or more rows: at least {LEAST_CLASS} clear ones of each set",
         )

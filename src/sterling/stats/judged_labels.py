@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from sterling.kernel.estimate import Unmeasured
-from sterling.kernel.view import Column, View, stack
+from sterling.kernel.view import View, stack
 from sterling.stats.conditional import coded, cross_predict, feature_matrix, is_number
 from sterling.stats.label_noise import Sight, sight_of
 from sterling.stats.label_shift import strata_of
@@ -61,13 +61,6 @@ class JudgedLabels:
         return len(self.names) / (len(self.names) - 1) if self.names else 1.0
 
 
-def target_of(view: View) -> Column:
-    """The target of a view that is known to have one."""
-    if view.target is None:
-        raise ValueError("a view without a target came through")
-    return view.target
-
-
 def judged_labels(
     real: View, synthetic: View, *, holdout: View | None, effort: Effort, rng: np.random.Generator
 ) -> JudgedLabels | Unmeasured:
@@ -96,7 +89,7 @@ def judged_labels(
     order = rng.permutation(known[0].n)
     parts = [known[0].take(np.sort(order[:learned])), known[0].take(np.sort(order[learned:judged]))]
     if holdout is not None and _comparable(holdout, real):
-        more = holdout.take(~target_of(holdout).missing)
+        more = holdout.take(~holdout.known_target.missing)
         parts.append(more.take(np.sort(rng.permutation(more.n)[: max(0, judged - known[0].n)])))
     rows = np.sort(rng.permutation(known[1].n)[:judged])
     frame = _Frame(
@@ -136,7 +129,7 @@ def _judged(frame: _Frame, y: AnyArray, *, classes: int, rng: np.random.Generato
 
 
 def _classes(frame: _Frame, *, rng: np.random.Generator) -> JudgedLabels | Unmeasured:
-    target, other = target_of(frame.real), target_of(frame.synthetic)
+    target, other = frame.real.known_target, frame.synthetic.known_target
     y, z, names = coded(target, other, least=LEAST_CLASS, most=MOST_CLASSES)
     learned = y[: frame.learned]
     counts = np.bincount(learned, minlength=2)
@@ -150,10 +143,10 @@ def _classes(frame: _Frame, *, rng: np.random.Generator) -> JudgedLabels | Unmea
 
 
 def _numbers(frame: _Frame, *, rng: np.random.Generator) -> JudgedLabels | Unmeasured:
-    target, other = target_of(frame.real).values, target_of(frame.synthetic).values
+    target, other = frame.real.known_target.values, frame.synthetic.known_target.values
     spread = float(np.subtract(*np.quantile(target, [0.995, 0.005])))
     if not np.isfinite(spread) or spread <= 0:
-        name = target_of(frame.real).name
+        name = frame.real.known_target.name
         return Unmeasured(f"{name!r} is constant in the real rows", mend="give rows in which the target varies")
     limits = np.quantile(target, [0.001, 0.999]) + np.array([-0.5, 0.5]) * spread
     y, z = (np.clip(t, *limits) for t in (target, other))

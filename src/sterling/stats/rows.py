@@ -31,3 +31,8 @@ def columns_at(sets: Sequence[View], places: Ints) -> View:
 def drawn(n: int, most: int, *, rng: np.random.Generator) -> Ints:
     """[k] ascending positions of at most so many of n rows; nothing is drawn where all of them are wanted."""
     return np.sort(rng.permutation(n)[:most]) if n > most else np.arange(n)
+
+
+def some(view: View, most: int, *, rng: np.random.Generator) -> View:
+    """At most so many records of a view, in their order; nothing is drawn where all of them are wanted."""
+    return view.take(drawn(view.n, most, rng=rng)) if view.n > most else view
