@@ -6,6 +6,7 @@ import json
 import math
 import pickle
 import sys
+import time
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -13,18 +14,21 @@ from typing import Any
 import numpy as np
 import pytest
 
-from sterling.blend.equivalent import Arm
+from sterling.blend.equivalent import Arm, Placed
 from sterling.blend.exchange import Candidate, judge_candidates, measure_curve, plan_cost, worth
 from sterling.blend.from_runs import worth_of_runs
+from sterling.blend.marginal import marginal_of
 from sterling.blend.slicing import slices_of
 from sterling.blend.training import Curve, curve_sizes, nested_order
+from sterling.blend.worth_findings import MEASURE, Terms
 from sterling.kernel.errors import InputError, TaskFailed, UnknownName, UnreadableInput
 from sterling.kernel.estimate import Estimate, Unmeasured
 from sterling.kernel.finding import Finding, Status
 from sterling.kernel.schema import Kind, Role
-from sterling.kernel.view import Column, View
+from sterling.kernel.view import Column, View, stack
 from sterling.learners.command import Command
 from sterling.learners.logistic import Logistic
+from sterling.stats.scores import score_of
 
 SLOPES = np.array([1.0, -0.8, 0.6, 0.4, 0.3, 0.2, 0.1, 0.0, 0.5, -0.5, 0.4, 0.3])
 LEARNER = Logistic()
@@ -54,7 +58,7 @@ def with_target(view: View, values: np.ndarray) -> View:
 
 
 def only(findings: tuple[Finding, ...], name: str, part: str | None = None) -> Finding:
-    (found,) = [f for f in findings if f.candidate == name and f.slice == part]
+    (found,) = [f for f in findings if f.candidate == name and f.slice == part and f.measure == MEASURE]
     return found
 
 
@@ -165,32 +169,71 @@ def test_regression_is_measured_in_r2() -> None:
     assert rate(found.findings[0]).low <= 150 <= rate(found.findings[0]).high
 
 
+def truth_of(sets: list[View], judges: View) -> list[float]:
+    """Fresh real rows that score, on average, as a model of each of these very sets does: on many judges."""
+    target = judges.column("y")
+
+    def score(view: View) -> float:
+        return score_of(target, LEARNER.predict(LEARNER.fit(view, None, rng=rng()), judges))
+
+    sizes = np.geomspace(30, 800, 9).round().astype(int)
+    means = [np.mean([score(rows(n, 10**6 + 1000 * n + i)) for i in range(min(60, 8000 // n))]) for n in sizes]
+    curve = np.maximum.accumulate(means)
+    return [float(np.exp(np.interp(score(view), curve, np.log(sizes)))) for view in sets]
+
+
 def test_the_interval_covers_the_truth() -> None:
-    """Truth is known: N rows from the same source are worth N, whatever the draw of train, set and benchmark."""
-    hits = {60: 0, 150: 0}
-    reps = 40
+    """The truth is known: the score of each set on 8,000 judges, on a curve of hundreds of fresh trainings."""
+    reps, seen = 30, (60, 150)
+    sets = [rows(n, 1000 * rep + n) for rep in range(reps) for n in seen]
+    truths = truth_of(sets, rows(8000, 10**7))
+    hits = 0
     for rep in range(reps):
-        made = {str(n): rows(n, 1000 * rep + n) for n in hits}
-        found = worth(
-            rows(400, 1000 * rep + 1), rows(400, 1000 * rep + 2), made, fitted_on={}, learner=LEARNER, seed=rep, runs=3
-        )
-        for n in hits:
-            result = rate(only(found.findings, str(n)))
-            hits[n] += result.low <= n <= result.high
-    assert min(hits.values()) >= 36  # 95 % nominal: 35 or fewer of 40 has probability .014
+        made = {str(n): sets[len(seen) * rep + i] for i, n in enumerate(seen)}
+        train, test = rows(400, 1000 * rep + 1), rows(400, 1000 * rep + 2)
+        found = worth(train, test, made, fitted_on={}, learner=LEARNER, seed=rep, runs=3, level=0.9)
+        for i, n in enumerate(seen):
+            result, truth = rate(only(found.findings, str(n))), truths[len(seen) * rep + i]
+            hits += result.low <= truth <= result.high
+    assert hits >= 47  # 90 % nominal: 46 or fewer of 60 has probability .002
 
 
 def test_the_cost_is_known_before_and_kept() -> None:
     train, test, made = rows(200, 1), rows(100, 2), {"a": rows(50, 3)}
-    heard: list[tuple[str, Any]] = []
-    worth(train, test, made, fitted_on={}, learner=LEARNER, seed=0, runs=2, on_event=lambda e, f: heard.append((e, f)))
-    planned = plan_cost(train, made, learner=LEARNER, runs=2)
-    assert heard[0] == ("cost", planned.as_json())
-    assert planned.most_seconds is None
-    trained = [f for e, f in heard if e == "trained"]
-    assert len(trained) == planned.trainings
-    assert sum(f["rows"] for f in trained) == planned.rows
-    assert plan_cost(train, made, learner=Command("x", time_limit=7), runs=2).most_seconds == 7 * planned.trainings
+    for also in ("alone", "added"):
+        heard: list[tuple[str, Any]] = []
+        worth(
+            train, test, made, fitted_on={}, learner=LEARNER, seed=0, runs=2, also=also,
+            on_event=lambda e, f, heard=heard: heard.append((e, f)),
+        )  # fmt: skip
+        planned = plan_cost(train, made, learner=LEARNER, runs=2, also=also)
+        assert heard[0][0] == "cost"
+        assert planned.as_json().items() <= heard[0][1].items()
+        assert planned.most_seconds is None
+        trained = [f for e, f in heard if e == "trained"]
+        assert len(trained) == planned.trainings
+        assert sum(f["rows"] for f in trained) == planned.rows
+    assert plan_cost(train, made, learner=Command("x", time_limit=7), runs=2).most_seconds == 7 * 10
+
+
+@dataclass(frozen=True)
+class Slow(Logistic):
+    """Takes 40 microseconds a row."""
+
+    def fit(self, data: View, weights: Any, *, rng: Any, start: Any = None) -> Any:
+        time.sleep(0.002 + 4e-5 * data.n)
+        return Logistic.fit(self, data, weights, rng=rng, start=start)
+
+
+def test_the_seconds_are_told_before_and_right_within_a_factor_of_two() -> None:
+    heard: list[float] = []
+    start = time.monotonic()
+    worth(
+        rows(400, 1), rows(100, 2), {"a": rows(1500, 3)}, fitted_on={}, learner=Slow(), seed=0, runs=3,
+        on_event=lambda e, f: heard.append(float(str(f["seconds"]))) if e == "cost" else None,
+    )  # fmt: skip
+    took = time.monotonic() - start
+    assert took / 2 < heard[0] < took * 2
 
 
 def test_nested_subsets_keep_the_class_shares() -> None:
@@ -318,6 +361,213 @@ def test_slices_name_every_row_once() -> None:
     assert "k=1" in names
 
 
+# What more rows bring
+
+
+def placed(value: float, draws: Any = None) -> Placed:
+    return Placed(value, np.full(200, value) if draws is None else draws, np.zeros(200))
+
+
+def test_the_next_rows_and_the_cap_follow_the_law() -> None:
+    """1/N(m) = A/m + 1/cap with A = 2 and cap 1,000: N(4,000) = 666.7, N(2,000) = 500, N(5,000) = 714.3."""
+    found = marginal_of(placed(2000 / 3), placed(500.0), rows=4000, half_rows=2000, n=3000, level=0.9)
+    assert rate_of(found.next_rows).value == pytest.approx(5000 / 7 - 2000 / 3)
+    assert rate_of(found.cap).value == pytest.approx(1000.0)
+    straight = marginal_of(placed(400.0), placed(200.0), rows=4000, half_rows=2000, n=3000, level=0.9)
+    assert rate_of(straight.next_rows).value == pytest.approx(100.0)
+    assert rate_of(straight.cap).censored
+    flat = marginal_of(placed(400.0), placed(450.0), rows=4000, half_rows=2000, n=3000, level=0.9)
+    assert (rate_of(flat.next_rows).value, rate_of(flat.cap).value) == (pytest.approx(0.0), pytest.approx(400.0))
+    nothing = marginal_of(placed(0.0), placed(0.0), rows=4000, half_rows=2000, n=3000, level=0.9)
+    assert (rate_of(nothing.next_rows).value, rate_of(nothing.cap).value) == (0.0, 0.0)
+    above = marginal_of(placed(math.inf), placed(200.0), rows=4000, half_rows=2000, n=3000, level=0.9)
+    assert isinstance(above.next_rows, Unmeasured)
+    some = marginal_of(
+        placed(400.0, np.r_[np.full(100, 400.0), np.full(100, np.inf)]), placed(200.0), rows=4000, half_rows=2000,
+        n=3000, level=0.9,
+    )  # fmt: skip
+    assert rate_of(some.next_rows).censored
+
+
+def rate_of(found: Any) -> Estimate:
+    assert isinstance(found, Estimate), found
+    return found
+
+
+def more(found: Any, measure: str, name: str) -> Finding:
+    (one,) = [f for f in found.more if f.measure == measure and f.candidate == name]
+    return one
+
+
+def test_adding_a_set_is_worth_what_it_tells_that_is_new() -> None:
+    """Other people's rows add about their number; copies of the very rows that train, made anew, add nothing."""
+    train, test = rows(600, 1), rows(3000, 2)
+
+    def copies(at: Any, r: Any) -> View:
+        return train.take(at[r.integers(at.size, size=600)])
+
+    made = {"others": rows(200, 4), "copies": copies(np.arange(600), rng(9)), "harm": rows(600, 5, flip=1.0)}
+    found = worth(
+        train, test, made, fitted_on={"others": "other", "copies": "real"}, learner=LEARNER, seed=0, also="added",
+        refits={"copies": copies}, independent=frozenset({"others"}),
+    )  # fmt: skip
+    others, own = (more(found, "added_real_rows", name) for name in ("others", "copies"))
+    assert rate(others).low <= 200 <= rate(others).high
+    assert 60 < rate(others).value <= 300
+    assert "upper bound" not in (others.reason or "")
+    assert rate(own).value < 60
+    assert own.evidence["refitted"] is True
+    assert "refitted on those rows alone" in (own.reason or "")
+    assert rate(only(found.findings, "copies")).value > 120  # alone they look like the rows they copy
+    harm = more(found, "added_real_rows", "harm")
+    assert rate(harm).value < 0
+    assert "upper bound if" in (harm.reason or "")
+    evidence = only(found.findings, "copies").evidence
+    assert evidence["marginal_per_1000"] == pytest.approx(1000 * evidence["marginal"])  # type: ignore[operator]
+    for finding in found.more:
+        json.dumps(finding.as_json(), allow_nan=False)
+    alone = worth(train, test, {"harm": made["harm"]}, fitted_on={}, learner=LEARNER, seed=0, runs=2)
+    assert alone.more == ()
+
+
+# Rare classes
+
+
+def three_classes(n: int, seed: int, rare: int) -> View:
+    view = rows(n, seed)
+    codes = view.column("y").values.copy()
+    codes[:rare] = 2
+    x0 = view.column("x0").values.copy()
+    x0[:rare] += 4.0
+    columns = tuple(replace(c, values=x0) if c.name == "x0" else c for c in view.columns or ())
+    view = with_target(replace(view, columns=columns), codes)
+    return replace(
+        view,
+        columns=tuple(replace(c, levels=("no", "yes", "räre")) if c.name == "y" else c for c in view.columns or ()),
+    )
+
+
+@pytest.mark.parametrize(("rare", "outcome"), [(7, "unmeasured"), (8, "few"), (29, "few"), (40, "plain")])
+def test_a_rare_class_is_judged_by_itself(rare: int, outcome: str) -> None:
+    train, test = three_classes(600, 1, 40), three_classes(900, 2, rare)
+    made = {"a": three_classes(300, 3, 30), "without": rows(300, 4)}
+    made["without"] = replace(made["without"], columns=tuple(
+        replace(c, levels=("no", "yes", "räre")) if c.name == "y" else c for c in made["without"].columns or ()
+    ))  # fmt: skip
+    found = worth(train, test, made, fitted_on={}, learner=LEARNER, seed=0, runs=3, slices=("y",)).findings
+    finding = only(found, "a", "y=räre")
+    if outcome == "unmeasured":
+        assert isinstance(finding.result, Unmeasured)
+        assert "7 benchmark rows" in finding.result.reason
+        assert "collect" in finding.result.mend
+    else:
+        assert rate(finding).low <= 600
+        assert ("few" in (finding.reason or "")) == (outcome == "few")
+        assert rate(only(found, "without", "y=räre")).value < 60  # it has no row of the class
+    rate(only(found, "a", "y=no"))  # the common classes are judged whatever the rare one lacks
+    assert isinstance(only(found, "a").result, Estimate) == (rare >= 30)
+
+
+def test_one_class_or_level_can_be_named() -> None:
+    train, test = rows(300, 1), rows(300, 2)
+    found = worth(train, test, {"a": train}, fitted_on={}, learner=LEARNER, seed=0, runs=2, slices=("y=yes", "g=ä"))
+    assert [f.slice for f in found.findings] == [None, "y=yes", "g=ä"]
+    # Of two classes, either against the other is the whole question.
+    assert rate(found.findings[1]).value == pytest.approx(rate(found.findings[0]).value)
+    with pytest.raises(UnknownName, match="yes"):
+        worth(train, test, {"a": train}, fitted_on={}, learner=LEARNER, seed=0, slices=("y=yess",))
+
+
+# Many candidates
+
+
+def test_fifty_sets_cost_less_than_five_times_three() -> None:
+    train, test = rows(400, 1), rows(600, 2)
+    flips = {f"c{j:02d}": rows(300, 10 + j, flip=0.3 + 0.004 * j) for j in range(47)}
+    made = {**flips, "good": rows(300, 90), "also good": rows(300, 91), "bad": rows(77, 92)}
+    used = {3: 0, 50: 0}
+    for count, sets in ((3, dict(list(made.items())[:3])), (50, made)):
+
+        def hear(event: str, facts: Any, count: int = count) -> None:
+            used[count] += facts["rows"] if event == "trained" else 0
+
+        found = worth(
+            train, test, sets, fitted_on={}, learner=Brittle(), seed=0, runs=3, also="added", on_event=hear
+        )  # fmt: skip
+        planned = plan_cost(train, sets, learner=LEARNER, runs=3, also="added")
+        assert used[count] <= planned.rows
+    assert used[50] < 5 * used[3]
+    full = {f.candidate for f in found.findings if f.evidence.get("screened") is False}
+    assert {"good", "also good"} <= full
+    assert len(full) <= 6
+    assert "screened by one training" in (only(found.findings, "c46").reason or "") or "c46" in full
+    assert isinstance(only(found.findings, "bad").result, Unmeasured)
+    assert len(found.findings) == 50
+    good = rate(only(found.findings, "good"))
+    assert good.low <= 300 <= good.high
+
+
+# Bad input
+
+
+def test_a_set_that_is_the_real_data_is_called_so() -> None:
+    r, (train, test) = rng(3), (rows(300, 1), rows(200, 2))
+    train, test = (replace(v, hashes=r.integers(2**60, size=v.n).astype(np.uint64)) for v in (train, test))
+    made = {"same": train.take(r.permutation(300)), "all": stack([train, test]), "other": rows(300, 4)}
+    made["other"] = replace(made["other"], hashes=r.integers(2**60, size=300).astype(np.uint64))
+    found = worth(train, test, made, fitted_on={}, learner=LEARNER, seed=0, runs=2).findings
+    assert "ARE the real training rows" in (only(found, "same").reason or "")
+    assert "the benchmark's among them" in (only(found, "all").reason or "")
+    assert "ARE" not in (only(found, "other").reason or "")
+    same = rate(only(found, "same"))
+    assert same.low <= 300 <= same.high
+
+
+@dataclass(frozen=True)
+class Odd(Logistic):
+    """On 77 rows it raises something of its own, on 78 it says NaN."""
+
+    def fit(self, data: View, weights: Any, *, rng: Any, start: Any = None) -> Any:
+        if data.n == 77:
+            raise ZeroDivisionError("a plug-in's own bug")
+        return data.n, Logistic.fit(self, data, weights, rng=rng, start=start)
+
+    def predict(self, model: Any, data: View) -> Any:
+        said = Logistic.predict(self, model[1], data)
+        return said * np.nan if model[0] == 78 else said
+
+
+def test_a_learner_that_breaks_or_says_nan_costs_that_candidate_alone() -> None:
+    made = {"raises": rows(77, 3), "nan": rows(78, 5), "good": rows(90, 4)}
+    found = worth(rows(200, 1), rows(200, 2), made, fitted_on={}, learner=Odd(), seed=0, runs=2).findings
+    assert all(only(found, name).status is Status.UNMEASURED for name in ("raises", "nan"))
+    assert "ZeroDivisionError: a plug-in's own bug" in (only(found, "raises").reason or "")
+    assert "no number" in (only(found, "nan").reason or "")
+    rate(only(found, "good"))
+    with pytest.raises(TaskFailed, match="own bug"):
+        worth(rows(77, 1), rows(200, 2), made, fitted_on={}, learner=Odd(), seed=0, runs=2)
+
+
+def test_a_program_that_hangs_or_talks_nonsense_costs_that_candidate_alone(tmp_path: Path) -> None:
+    program = tmp_path / "train.py"
+    program.write_text(
+        "import os, time\n"
+        "import pyarrow.parquet as pq\n"
+        "n = pq.read_metadata(os.environ['STERLING_TRAIN']).num_rows\n"
+        "time.sleep(60 if n == 31 else 0)\n"
+        "print('splendid' if n == 41 else 0.9 - 0.8 * n ** -0.5)\n"
+    )
+    learner = Command(f"{sys.executable} {program}", time_limit=4.0)
+    made = {"hangs": rows(31, 3), "talks": rows(41, 4), "good": rows(52, 5)}
+    found = worth(rows(120, 1), rows(80, 2), made, fitted_on={}, learner=learner, seed=0, runs=1, effort="fast")
+    hangs, talks = (only(found.findings, name).result for name in ("hangs", "talks"))
+    assert isinstance(hangs, Unmeasured)
+    assert "did not end within 4 s" in hangs.reason
+    assert isinstance(talks, Unmeasured)
+    assert "'splendid', which is no score" in talks.reason
+    assert rate(only(found.findings, "good")).value == pytest.approx(52, abs=2)
+
+
 # Programs that score themselves, and runs that were made elsewhere
 
 
@@ -405,7 +655,9 @@ def test_a_file_that_is_not_there_or_not_text(tmp_path: Path) -> None:
 def test_a_saturated_curve_says_how_little_it_knows() -> None:
     arms = tuple(Arm("real", n, np.full(3, 1.0)) for n in (50, 100, 200))
     found = judge_candidates(
-        Curve(arms, None, "score", None), [Candidate("a", 10, whole=Arm("a", 10, np.full(3, 1.0)))], level=0.95, seed=0
+        Curve(arms, None, "score", None),
+        [Candidate("a", 10, whole=Arm("a", 10, np.full(3, 1.0)))],
+        terms=Terms(200, 0.95, 0, "split"),
     )
     result = rate(found.findings[0])
     assert result.low <= 50

@@ -11,8 +11,9 @@ import numpy as np
 import pytest
 
 from sterling.blend.folds import deal
-from sterling.blend.mixture import Candidate, Mix, find_mix
-from sterling.blend.trials import NO_EFFECT, Trial, standard_error
+from sterling.blend.mixture import NO_EFFECT, Candidate, Mix, find_mix
+from sterling.blend.trials import Trial, standard_error
+from sterling.blend.variants import VARIANTS
 from sterling.kernel.errors import InputError, TaskFailed
 from sterling.kernel.estimate import Estimate, Unmeasured
 from sterling.kernel.finding import Status
@@ -134,7 +135,7 @@ def test_harm_is_rare() -> None:
         return score_of(judge.target, LEARNER.predict(model, judge))  # type: ignore[arg-type]
 
     guarded, unguarded, adopted = [], [], 0
-    for rep in range(30):
+    for rep in range(20):
         train, test = rows(200, 100 * rep), rows(200, 100 * rep + 1)
         planted = [{"flip": 0.3}, {"shift": 1.0}, {"flip": 0.55}, {"shift": 0.5}, {}][rep % 5]
         view = rows(1000, 100 * rep + 2, **planted)  # type: ignore[arg-type]
@@ -146,8 +147,8 @@ def test_harm_is_rare() -> None:
         unguarded.append(truth(train, [(view, 1.0)]) - alone)
         adopted += found.adopted
     assert sum(gain < -0.005 for gain in guarded) <= 1
-    assert sum(gain < -0.005 for gain in unguarded) >= 10
-    assert adopted >= 3
+    assert sum(gain < -0.005 for gain in unguarded) >= 7
+    assert adopted >= 2
     assert np.mean(guarded) > 0
 
 
@@ -287,3 +288,114 @@ def test_standard_error_is_that_of_a_mean() -> None:
     gains = rng(3).normal(size=8)
     assert standard_error(gains) == pytest.approx(gains.std(ddof=1) / np.sqrt(8))
     assert Trial({"a": 1.0}, gains).as_json()["gain"] == pytest.approx(gains.mean())
+
+
+def half_garbage(n: int, seed: int) -> View:
+    """Every second row lies far off and says the opposite."""
+    view, bad = rows(n, seed), np.arange(n) % 2 == 0
+    moved = with_target(view, np.where(bad, 1 - view.column("y").values, view.column("y").values))
+    shifted = np.where(bad, 6.0, 0.0) + moved.column("x7").values
+    columns = tuple(replace(c, values=shifted) if c.name == "x7" else c for c in moved.columns or ())
+    return replace(moved, columns=columns)
+
+
+def test_a_variant_rescues_a_half_spoilt_set_and_keeps_the_good_rows_alone() -> None:
+    made = {"spoilt": Candidate(half_garbage(2000, 3), fitted_on="other")}
+    found = mix(rows(120, 1), rows(800, 2), made, {"spoilt": 60.0})
+    assert found.adopted
+    assert found.variant != "plain"
+    heavy = found.recipes["spoilt"].rows
+    assert heavy is not None
+    bad = np.arange(2000) % 2 == 0
+    assert heavy[bad].sum() < 0.2 * heavy[~bad].sum()
+    assert found.findings[0].params["variant"] == found.variant
+    assert {trial.variant for trial in found.tried} | set(found.refused) == {"plain", *VARIANTS}
+
+
+def test_eight_minority_rows_are_refused_in_words_before_anything_is_trained() -> None:
+    heard: list[str] = []
+    few = with_target(rows(300, 1), (np.arange(300) < 8).astype(int))
+    found = mix(few, rows(200, 2), {"a": Candidate(rows(500, 3))}, {"a": 100.0}, on_event=lambda e, f: heard.append(e))
+    assert (found.outcome, heard) == ("REAL_ONLY", [])
+    assert isinstance(found.gain, Unmeasured)
+    assert "8 rows of its rarest class" in found.gain.reason
+    assert "more real rows" in found.gain.mend
+    lax = mix(few, rows(200, 2), {"a": Candidate(rows(500, 3))}, {"a": 100.0}, few=8, effort="fast")
+    assert isinstance(lax.gain, Estimate)
+
+
+def test_the_policy_says_how_much_a_gain_must_be() -> None:
+    train, test, made = rows(150, 1), rows(600, 2), {"good": Candidate(rows(2000, 3), fitted_on="other")}
+    assert mix(train, test, made, {"good": 150.0}, effort="fast", se_factor=1.0).adopted
+    strict = mix(train, test, made, {"good": 150.0}, effort="fast", se_factor=30.0)
+    assert strict.outcome == "REAL_ONLY"
+    assert strict.findings[0].params["se_factor"] == 30.0
+    assert mix(train, test, made, {"good": 150.0}, effort="fast", no_effect=0.5).outcome == "NO_EFFECT"
+
+
+def test_a_file_of_unknown_origin_must_convince_the_benchmark_alone() -> None:
+    made = rows(2000, 3)
+    judged = [
+        mix(rows(150, 1), rows(600, 2), {"a": Candidate(made, fitted_on=origin)}, {"a": 150.0}, effort="fast")
+        for origin in ("other", "unknown")
+    ]
+    assert [found.findings[0].evidence["judged_by"] for found in judged] == ["both", "benchmark"]
+    assert "the benchmark judged alone" in (judged[1].findings[0].reason or "")
+
+
+def test_a_candidate_identical_to_the_real_rows_is_no_gain() -> None:
+    train = rows(300, 1)
+    found = mix(train, rows(400, 2), {"same": Candidate(train, fitted_on="real")}, {"same": 300.0})
+    assert not found.adopted
+
+
+def test_cost_is_told_before_and_is_an_upper_bound() -> None:
+    heard: list[tuple[str, Any]] = []
+    trained = 0
+
+    class Counting(Logistic):
+        def fit(self, data: View, weights: Any, *, rng: np.random.Generator, start: Any = None) -> Any:
+            nonlocal trained
+            trained += 1
+            return LEARNER.fit(data, weights, rng=rng)
+
+    sets = {"good": Candidate(rows(300, 3)), "too": Candidate(rows(300, 4))}
+    find_mix(
+        rows(120, 1), rows(300, 2), sets, worths=dict.fromkeys(sets, 120.0), learner=Counting(), seed=0,
+        on_event=lambda event, facts: heard.append((event, facts)),
+    )  # fmt: skip
+    assert heard[0][0] == "cost"
+    assert trained <= heard[0][1]["trainings"] <= 1.5 * trained
+    assert heard[1][0] == "step"
+    assert heard[1][1]["seconds"] > 0
+
+
+@dataclass(frozen=True)
+class Fragile:
+    """Cannot be trained on more rows than it likes."""
+
+    most: int
+
+    def fit(self, data: View, weights: Any, *, rng: np.random.Generator, start: Any = None) -> Any:
+        if data.n > self.most:
+            raise TaskFailed("stopped after 5 s", mend="raise the time limit")
+        return LEARNER.fit(data, weights, rng=rng)
+
+    def predict(self, model: Any, data: View) -> Any:
+        return LEARNER.predict(model, data)
+
+    def losses(self, model: Any, data: View) -> Any:
+        return LEARNER.losses(model, data)
+
+
+def test_a_training_that_hangs_loses_that_candidate_alone_and_also_at_the_end() -> None:
+    sets = {"big": Candidate(rows(3000, 3), fitted_on="other"), "small": Candidate(rows(800, 4), fitted_on="other")}
+    worths = dict.fromkeys(sets, 150.0)
+    found = find_mix(rows(150, 1), rows(400, 2), sets, worths=worths, learner=Fragile(1000), seed=0, effort="full")
+    assert "stopped after 5 s" in str(found.findings[0].evidence["failed"])
+    assert set(found.weights) == {"small"}
+    # Folds fit, all rows do not: the answer is the real rows, with the reason.
+    late = find_mix(rows(150, 1), rows(400, 2), {"small": sets["small"]}, worths=worths, learner=Fragile(920), seed=0)
+    assert late.outcome == "REAL_ONLY"
+    assert isinstance(late.confirmation, Unmeasured)
+    assert "stopped after 5 s" in late.confirmation.reason

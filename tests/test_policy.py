@@ -8,7 +8,18 @@ from pathlib import Path
 
 import pytest
 
-from sterling.decide.policy import Waiver, load_policy, presets, waiver
+from sterling.decide.policy import (
+    CREDENTIALS,
+    LoopTerms,
+    OrderTerms,
+    Policy,
+    RareTerms,
+    ReviewTerms,
+    Waiver,
+    load_policy,
+    presets,
+    waiver,
+)
 from sterling.kernel import registry
 from sterling.kernel.errors import InputError, UnknownName, UnreadableInput
 
@@ -22,7 +33,7 @@ def write(folder: Path, text: str) -> Path:
 @pytest.mark.parametrize("name", presets())
 def test_every_preset_loads_is_versioned_and_pickles(name: str) -> None:
     policy = load_policy(name)
-    assert policy.label == f"{name} 2"
+    assert policy.label == f"{name} 3"
     assert policy.about
     assert policy.alpha == 0.02
     assert pickle.loads(pickle.dumps(policy)) == policy
@@ -62,6 +73,73 @@ def test_stakes_make_any_policy_at_least_as_strict(tmp_path: Path) -> None:
     strict = load_policy("consequential")
     assert (mine.gate.worse, mine.bias) == (strict.gate.worse, strict.bias) == ("refuse", "block")
     assert load_policy("five_percent", stakes="consequential").bias == "block"
+
+
+def strictness(policy: Policy) -> dict[str, float]:
+    """Everything that stakes set, larger is stricter."""
+    return {
+        "delta": -policy.bounds["utility"],
+        "benchmark rows": policy.benchmark.rows,
+        "minority rows": policy.benchmark.minority_rows,
+        "leak": -policy.benchmark.leaked_share,
+        "mix SE": policy.mix.se_factor,
+        "order SE": policy.order.se_factor,
+        "slice kept": policy.loops.keep,
+        "fresh rows": policy.loops.fresh_rows,
+        "replace": policy.loops.replace == "refuse",
+        "review bar": -policy.review.error_max,
+        "overlap": policy.review.overlap,
+        "credentials": CREDENTIALS.index(policy.review.credentials),
+        "agreement": policy.review.agreement,
+        "kappa": policy.review.kappa,
+        "review required": policy.review.required == "yes",
+        "few": policy.rare.few,
+        "by interval": policy.utility_by == "interval",
+        "bias": policy.bias == "block",
+        "worse": policy.gate.worse == "refuse",
+    }
+
+
+def test_stakes_set_everything_together(tmp_path: Path) -> None:
+    low, high = strictness(load_policy()), strictness(load_policy(stakes="consequential"))
+    assert all(high[k] >= low[k] for k in low)
+    same = {"minority rows", "replace", "few", "by interval"}  # at their strictest already
+    assert {k for k in low if high[k] > low[k]} == set(low) - same
+    lax = """
+        [loops]
+        replace = "warn"
+        keep = 0.1
+        fresh_rows = 1
+        [order]
+        se_factor = 0.5
+        [review]
+        error_max = 0.2
+        overlap = 1
+        credentials = "anyone"
+        agreement = 0.1
+        kappa = 0.0
+        [utility]
+        judge = "point"
+    """
+    for which in ("default", "privacy", "five_percent", write(tmp_path, lax)):
+        assert strictness(load_policy(which, stakes="consequential")) == high
+    stricter = load_policy(write(tmp_path, "[review]\nerror_max = 0.001\noverlap = 3\n"), stakes="consequential")
+    assert (stricter.review.error_max, stricter.review.overlap, stricter.review.credentials) == (0.001, 3, "expert")
+
+
+def test_terms_for_loops_orders_review_and_rare_classes() -> None:
+    policy = load_policy()
+    assert policy.loops == LoopTerms("refuse", 0.8, 5, 1, 2)
+    assert policy.order == OrderTerms(2.0)
+    assert policy.review == ReviewTerms(0.01, 0.8, 0.6, "no", 0.2, 1, "qualified")
+    assert policy.rare == RareTerms(30, 8)
+    assert load_policy("privacy").review.required == "yes"
+
+
+def test_what_is_declared_of_the_data(tmp_path: Path) -> None:
+    assert load_policy().declares == ()
+    mine = load_policy(write(tmp_path, 'declares = ["safety", "regional"]\n'), declares=["expert", "safety"])
+    assert mine.declares == ("regional", "expert", "safety")
 
 
 def test_a_file_says_only_what_differs(tmp_path: Path) -> None:
@@ -125,6 +203,16 @@ def test_areas_and_gaps_have_limits_of_their_own(tmp_path: Path) -> None:
         ("[[waiver]]\nrule = 'D2'\nreason='r'\nuntil='soon'\nby='a'", InputError, "not a date"),
         ("[[waiver]]\nrule = 'D2'\nreason=' '\nuntil=2030-01-01\nby='a'", InputError, "not text"),
         ("[[waiver]]\nrule = 'D2'\nreason='r'\nuntill=2030-01-01\nby='a'", UnknownName, "did you mean 'until'"),
+        ('[loops]\nreplace = "forbid"', UnknownName, "refuse"),
+        ("[loops]\nkeep = 1.2", InputError, "outside"),
+        ("[loops]\nfresh = 3", UnknownName, "did you mean 'fresh_rows'"),
+        ("[review]\nerror_max = 0", InputError, "outside"),
+        ("[review]\noverlap = 0", InputError, "overlap is 0"),
+        ('[review]\ncredentials = "experts"', UnknownName, "did you mean 'expert'"),
+        ("[rare]\nfew = 5", InputError, "above rare.few"),
+        ("[order]\nse_factor = inf", InputError, "not a number"),
+        ('declares = ["regionl"]', UnknownName, "did you mean 'regional'"),
+        ('declares = "regional"', InputError, "not a list"),
         ("bounds = [", UnreadableInput, "no TOML"),
     ],
 )

@@ -16,14 +16,24 @@ _DOOR = {
     "worth": "sterling.api.worth",
     "worth_from_runs": "sterling.api.worth",
     "blend_sets": "sterling.api.blend",
+    "ceiling": "sterling.api.ceiling",
+    "cost": "sterling.api.cost",
+    "credit": "sterling.api.credit",
     "generate": "sterling.api.generate",
     "check": "sterling.api.check",
+    "reach": "sterling.api.reach",
     "run_study": "sterling.api.run",
     "ship_run": "sterling.api.ship",
     "export": "sterling.api.ship",
     "gate": "sterling.api.gate",
+    "advise": "sterling.api.advise",
+    "judge_here": "sterling.api.judge_here",
+    "order": "sterling.api.order",
+    "verify": "sterling.api.judge_here",
+    "ask_benchmark": "sterling.api.wear",
     "assert_ships": "sterling.pytest_plugin",
     "drill": "sterling.api.drill",
+    "collapse": "sterling.api.collapse",
     "demo": "sterling.api.demo",
     "load": "sterling.api.inputs",
     "Dataset": "sterling.kernel.dataset",
@@ -41,17 +51,27 @@ _DOOR = {
 }
 
 if TYPE_CHECKING:
+    from sterling.api.advise import advise as advise
     from sterling.api.blend import blend_sets as blend_sets
+    from sterling.api.ceiling import ceiling as ceiling
     from sterling.api.check import check as check
+    from sterling.api.collapse import collapse as collapse
     from sterling.api.compare import compare as compare
+    from sterling.api.cost import cost as cost
+    from sterling.api.credit import credit as credit
     from sterling.api.demo import demo as demo
     from sterling.api.drill import drill as drill
     from sterling.api.gate import gate as gate
     from sterling.api.generate import generate as generate
     from sterling.api.inputs import load as load
+    from sterling.api.judge_here import judge_here as judge_here
+    from sterling.api.judge_here import verify as verify
+    from sterling.api.order import order as order
+    from sterling.api.reach import reach as reach
     from sterling.api.run import run_study as run_study
     from sterling.api.ship import export as export
     from sterling.api.ship import ship_run as ship_run
+    from sterling.api.wear import ask_benchmark as ask_benchmark
     from sterling.api.worth import worth as worth
     from sterling.api.worth import worth_from_runs as worth_from_runs
     from sterling.decide.result import Result as Result

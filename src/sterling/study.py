@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import tomllib
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
@@ -76,18 +76,52 @@ class PolicyChoice(_Strict):
     preset: str | None = None
     path: str | None = None
     stakes: Stakes = "low"
+    declares: tuple[Literal["regional", "expert", "safety", "subjective"], ...] = ()
     required: tuple[str, ...] | None = None
     waivers: tuple[Waiver, ...] = ()
 
 
-class Prices(_Strict):
-    """[prices]: what things cost, in one currency; unknown prices stay unknown."""
+_AtLeastZero = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 
-    currency: str = "USD"
-    real_row: float | None = Field(default=None, ge=0)
-    synthetic_row: float | None = Field(default=None, ge=0)
-    review_hour: float | None = Field(default=None, ge=0)
-    tokens: float | None = Field(default=None, ge=0)
+
+class Prices(_Strict):
+    """[prices]: what things cost, in one currency; unknown prices stay unknown, and are asked for.
+
+    Attributes:
+        currency: a name to print.
+        real_row: one more real row, collected and labelled.
+        synthetic_row: one synthetic row, beside the machine time and tokens that the ledger counts; 0 if nothing. A
+            table gives each candidate its own.
+        tokens: a million tokens of a language model.
+        review_hour: an hour of a reviewer.
+        review_seconds: seconds that a reviewer needs for a record, where they were not measured.
+        cpu_hour: an hour of one processor core.
+        gpu_hour: an hour of one GPU.
+        rework_row: mending one row that was thrown out.
+        gain_row: what one more real row's worth brings you; without it nothing says when to stop buying.
+    """
+
+    currency: str = Field(default="USD", min_length=1, max_length=12)
+    real_row: _AtLeastZero | None = None
+    synthetic_row: _AtLeastZero | dict[str, _AtLeastZero] | None = None
+    tokens: _AtLeastZero | None = None
+    review_hour: _AtLeastZero | None = None
+    review_seconds: _AtLeastZero | None = None
+    cpu_hour: _AtLeastZero | None = None
+    gpu_hour: _AtLeastZero | None = None
+    rework_row: _AtLeastZero | None = None
+    gain_row: _AtLeastZero | None = None
+
+    def known(self) -> dict[str, float]:
+        """The prices that are known, by name; a candidate's own row price as "synthetic_row:NAME"."""
+        found: dict[str, float] = {
+            k: v for k, v in self.model_dump(exclude={"currency", "synthetic_row"}).items() if v is not None
+        }
+        if isinstance(self.synthetic_row, dict):
+            found |= {f"synthetic_row:{name}": price for name, price in self.synthetic_row.items()}
+        elif self.synthetic_row is not None:
+            found["synthetic_row"] = self.synthetic_row
+        return found
 
 
 class Study(_Strict):
@@ -117,12 +151,7 @@ def read_study(path: Path) -> Study:
         UnreadableInput: if there is no such file, or it is no TOML.
         InputError: naming every key that is wrong, with the nearest right one.
     """
-    try:
-        data = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError) as err:
-        raise UnreadableInput(f"cannot read study {path}: {err}", mend="name an existing study.toml") from err
-    except tomllib.TOMLDecodeError as err:
-        raise UnreadableInput(f"{path} is no TOML: {err}", mend="mend that line") from err
+    data = _toml(path)
     try:
         study = Study.model_validate(data)
     except ValidationError as err:
@@ -130,13 +159,22 @@ def read_study(path: Path) -> Study:
     return _rooted(study, path.parent)
 
 
-def _sentence(path: Path, error: ValidationError) -> str:
+def _toml(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError) as err:
+        raise UnreadableInput(f"cannot read study {path}: {err}", mend="name an existing study.toml") from err
+    except tomllib.TOMLDecodeError as err:
+        raise UnreadableInput(f"{path} is no TOML: {err}", mend="mend that line") from err
+
+
+def _sentence(path: Path, error: ValidationError, *, inside: tuple[str, ...] = ()) -> str:
     lines = [f"{path} has {error.error_count()} mistake(s):"]
     for item in error.errors():
-        where = ".".join(str(part) for part in item["loc"]) or "study"
+        where = ".".join(str(part) for part in (*inside, *item["loc"])) or "study"
         text = item["msg"].removeprefix("Value error, ")
         if item["type"] == "extra_forbidden":
-            text = UnknownName.among(str(item["loc"][-1]), _keys_near(item["loc"]), what="key").mend
+            text = UnknownName.among(str(item["loc"][-1]), _keys_near((*inside, *item["loc"])), what="key").mend
         lines.append(f"  {where}: {text}")
     return "\n".join(lines)
 
@@ -169,3 +207,18 @@ def _rooted(study: Study, folder: Path) -> Study:
     candidates = tuple(c.model_copy(update={"path": at(c.path)}) for c in study.candidate)
     policy = study.policy.model_copy(update={"path": at(study.policy.path)})
     return study.model_copy(update={"real": real, "candidate": candidates, "policy": policy})
+
+
+def read_prices(path: Path) -> Prices:
+    """The [prices] table of a TOML file, which may be a study; a file of bare keys will do as well.
+
+    Raises:
+        UnreadableInput: if there is no such file, or it is no TOML.
+        InputError: naming every key that is wrong, with the nearest right one.
+    """
+    data = _toml(path)
+    table = data.get("prices", {k: v for k, v in data.items() if not isinstance(v, (dict, list))})
+    try:
+        return Prices.model_validate(table)
+    except ValidationError as err:
+        raise InputError(_sentence(path, err, inside=("prices",)), mend="see docs/cost.md for every price") from err

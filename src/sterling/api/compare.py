@@ -67,6 +67,7 @@ def compare(
     Raises:
         InputError: for input that is unreadable, misnamed or unrelated.
     """
+    from sterling.api.wear import with_wear
     from sterling.decide.policy import load_policy
 
     roles = Roles(target=target, groups=tuple(groups), entity=entity, time=time, schema=schema)
@@ -75,9 +76,10 @@ def compare(
         real, [synthetic], roles=roles, holdout=holdout, quarantine=quarantine, why="compare", on_event=on_event
     )
     findings = judge(arena, 0, policy=rules, seed=seed, effort=effort, slices=tuple(slices), on_event=on_event)
-    return conclude(
+    result = conclude(
         "compare", arena, findings, policy=rules, seed=seed, stakes=stakes, notes=arena.notes,
     )  # fmt: skip
+    return with_wear(result, arena, policy=rules, on_event=on_event)
 
 
 def judge(
@@ -188,6 +190,7 @@ def facts_of(
         has_target=arena.train_view.target is not None,
         target=arena.train_view.target.name if arena.train_view.target is not None else None,
         lacking=lacking(arena),
+        depths={c.name: c.lineage.depth for c in arena.candidates},
         declared=tuple(f.name for f in arena.real.schema if f.role in (Role.TARGET, Role.GROUP, Role.TIME)),
     )
 

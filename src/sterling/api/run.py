@@ -22,7 +22,7 @@ from sterling.kernel.protocols import Generator, Learner, OnEvent, silent
 from sterling.kernel.task import Task
 from sterling.run.cache import FileCache
 from sterling.run.ledger import JsonlLedger
-from sterling.run.tasks import attempt, cached
+from sterling.run.tasks import attempt, cached, timed
 from sterling.study import Candidate, Study, read_study
 
 # A candidate with one of these outcomes never enters the mix: its fault would.
@@ -54,7 +54,9 @@ class Desk:
             **params,
         }
         task = Task(f"sterling.api.run:{name}", tuple(sorted(settings.items())), (self.study.seed, name), inputs)
-        data = cached(task, lambda: _to_bytes(make()), cache=self.cache, ledger=self.ledger)
+        about = params.get("name")
+        who = about if isinstance(about, str) else None
+        data = cached(task, lambda: _to_bytes(make()), cache=self.cache, ledger=self.ledger, about=who)
         return parse_result(json.loads(data))
 
 
@@ -94,8 +96,9 @@ def run_study(
         engine=engine,
         on_event=on_event,
     )
+    desk.ledger.record("study", name=plan.name, prices={"currency": plan.prices.currency, **_prices(plan)})
     arena, failures = _gather(desk)
-    result = _judge_all(desk, arena, failures)
+    result = replace(_judge_all(desk, arena, failures), cost=_rows_and_prices(plan, arena))
     _write_folder(desk, result)
     return result
 
@@ -105,6 +108,7 @@ def _policy(study: Study) -> Policy:
     return load_policy(
         choice.path or choice.preset,
         stakes=choice.stakes,
+        declares=choice.declares,
         required=choice.required,
         waivers=[waiver(w.rule, w.reason, until=w.until, by=w.by) for w in choice.waivers],
     )
@@ -174,11 +178,15 @@ def _obtain(desk: Desk, candidate: Candidate, train: Dataset, roles: Roles) -> D
     key = hashlib.sha256(json.dumps(told).encode()).hexdigest()[:16]
     folder = desk.out / "sets" / f"{candidate.name}-{key}"
     if not (folder / "manifest.json").exists():
-        made = sample_from(
-            train, generator, name=str(candidate.generator), rows=int(candidate.rows or 0), seed=desk.study.seed,
-            engine=desk.engine, workers=desk.workers, on_event=desk.on_event,
-        )  # fmt: skip
-        write_out(made.batches(), folder, like=replace(made, name=candidate.name))
+
+        def make() -> Dataset:
+            made = sample_from(
+                train, generator, name=str(candidate.generator), rows=int(candidate.rows or 0), seed=desk.study.seed,
+                engine=desk.engine, workers=desk.workers, on_event=desk.on_event,
+            )  # fmt: skip
+            return write_out(made.batches(), folder, like=replace(made, name=candidate.name))
+
+        timed("generated", make, ledger=desk.ledger, candidate=candidate.name, key=key, rows=candidate.rows)
     return replace(read_set(folder), name=candidate.name)
 
 
@@ -306,8 +314,16 @@ def _prints(arena: Arena) -> tuple[str, ...]:
     return (arena.train.fingerprint, arena.benchmark.fingerprint, *named)
 
 
+def _rows_and_prices(study: Study, arena: Arena) -> dict[str, Json]:
+    """What a run buys and at which prices: the same in every run of the study, which measured seconds are not."""
+    made: dict[str, Json] = {c.name: c.rows for c in arena.candidates}
+    known: dict[str, Json] = {**_prices(study)}
+    priced: dict[str, Json] = {"prices": known, "currency": study.prices.currency} if known else {}
+    return {"rows": made, **priced, "what_it_took": "cost.html beside this report"}
+
+
 def _prices(study: Study) -> dict[str, float]:
-    return {k: v for k, v in study.prices.model_dump(exclude={"currency"}).items() if v is not None}
+    return study.prices.known()
 
 
 def _to_bytes(result: Result) -> bytes:
@@ -329,3 +345,14 @@ def _write_folder(desk: Desk, result: Result) -> None:
         "files": {name: hashlib.sha256((desk.out / name).read_bytes()).hexdigest() for name in files},
     }
     write_text(desk.out / "manifest.json", json.dumps(manifest, indent=2) + "\n")
+    _write_costs(desk)
+
+
+def _write_costs(desk: Desk) -> None:
+    """cost.json and cost.html, beside what the manifest names: seconds are never the same twice."""
+    from sterling.api.cost import cost
+    from sterling.api.ship import write_report
+
+    bill = cost(desk.out)
+    write_result(bill, desk.out / "cost.json")
+    write_report(bill, desk.out / "cost.html")

@@ -5,15 +5,20 @@ from __future__ import annotations
 import datetime
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from sterling.api.compare import Stakes, conclude
-from sterling.api.inputs import Arena, Roles, known_origin, prepare
+from sterling.api.inputs import Arena, Roles, known_origin, load, prepare
 from sterling.api.settings import from_mapping, from_pairs
+from sterling.kernel.dataset import Dataset, Origin
 from sterling.kernel.errors import InputError
+from sterling.kernel.estimate import Estimate, Unmeasured
+from sterling.kernel.finding import Finding, Status
 from sterling.kernel.protocols import Effort, Learner, OnEvent, silent
+from sterling.kernel.table import Table
 
 if TYPE_CHECKING:
+    from sterling.blend.added import Refit
     from sterling.blend.exchange import Worth
     from sterling.decide.result import Result
 
@@ -47,7 +52,8 @@ def worth(
         holdout: real rows that no generator saw; without it REAL splits 80 / 20.
         learner: a learner's name, or a learner.
         settings: the learner's settings, as a mapping or "key=value" strings.
-        slices: columns of which each value gets its own worth.
+        slices: columns of which each value gets its own worth, or one value as "label=fraud"; a class of the
+            target is judged by how well it is told from all others.
         policy: a preset's name or a TOML file.
         stakes: what a wrong model would cost.
         seed: same seed, same answer.
@@ -58,7 +64,9 @@ def worth(
         on_event: hears cost and progress.
 
     Returns:
-        Findings named `real_equivalent_rows`, one per set, in the order given; and the curve.
+        Findings named `real_equivalent_rows`, one per set, in the order given, and by slice; then, by set,
+        `marginal_rows` (what the next 1,000 rows of it would add), `worth_cap` (what any number of them is worth at
+        most) and `added_real_rows` (what it adds to half of the real rows); and the curve.
 
     Raises:
         InputError: for input that is unreadable, misnamed or unrelated.
@@ -68,12 +76,42 @@ def worth(
     rules = load_policy(policy, stakes=stakes)
     model = build_learner(learner, settings)
     roles = Roles(target=target, entity=entity, time=time, schema=schema)
-    arena = prepare(real, as_list(synthetic), roles=roles, holdout=holdout, why="worth", on_event=on_event)
-    answer = exchange(arena, learner=model, seed=seed, effort=effort, slices=tuple(slices), on_event=on_event)
-    return conclude(
-        "worth", arena, answer.findings, policy=rules, seed=seed, stakes=stakes, notes=arena.notes,
-        curve=answer.curve_json(),
+    held = load(real, origin=Origin.REAL, schema=schema)
+    related, strangers = _related(held, as_list(synthetic), schema)
+    arena = prepare(held, related, roles=roles, holdout=holdout, why="worth", on_event=on_event)
+    answer = exchange(
+        arena, learner=model, seed=seed, effort=effort, slices=tuple(slices), also="added",
+        rare=(rules.rare.few, rules.rare.fewest), on_event=on_event,
     )  # fmt: skip
+    findings = (*answer.findings, *strangers, *answer.more)
+    return conclude(
+        "worth", arena, findings, policy=rules, seed=seed, stakes=stakes, notes=arena.notes,
+        curve=answer.curve_json(), tables=more_table(answer.more),
+    )  # fmt: skip
+
+
+def _related(real: Dataset, synthetic: Sequence[Any], schema: Path | None) -> tuple[list[Dataset], list[Finding]]:
+    """The candidates that share a column with the real data, and a finding for each that does not.
+
+    Where none does, all are handed on: naming the wrong file is an error then, and told as one.
+    """
+    from sterling.modalities.tabular import shared_columns
+
+    sets = [load(one, origin=Origin.SYNTHETIC, schema=schema) for one in synthetic]
+    related = [one for one in sets if shared_columns([real.schema, one.schema]).shared]
+    if not related:
+        return sets, []
+    why = Unmeasured(
+        f"it shares no column with {real.name}", mend="name the right file, or rename its columns as the real data's"
+    )
+    strangers = [one for one in sets if not any(one is other for other in related)]
+    return related, [
+        Finding(
+            "real_equivalent_rows", why, "higher", Status.UNMEASURED, candidate=one.name, reason=why.reason,
+            evidence={"rows": one.rows}, fingerprints=(real.fingerprint, one.fingerprint),
+        )
+        for one in strangers
+    ]  # fmt: skip
 
 
 def worth_from_runs(path: Path, *, policy: str | Path | None = None, stakes: Stakes = "low", seed: int = 0) -> Result:
@@ -106,6 +144,7 @@ def worth_from_runs(path: Path, *, policy: str | Path | None = None, stakes: Sta
         seed=seed,
         policy=decision.policy,
         curve=answer.curve_json(),
+        tables=more_table(answer.worth.more),
         notes=("from the user's own trainings; the benchmark they were scored on is the user's to vouch for",),
     )
 
@@ -117,9 +156,24 @@ def exchange(
     seed: int,
     effort: Effort,
     slices: tuple[str, ...] = (),
+    also: Literal["alone", "added"] = "alone",
+    refits: Mapping[str, Refit] | None = None,
+    rare: tuple[int, int] = (30, 8),
     on_event: OnEvent = silent,
 ) -> Worth:
-    """The exchange rate of every candidate of an arena; one curve for all."""
+    """The exchange rate of every candidate of an arena; one curve for all.
+
+    Args:
+        arena: the sets.
+        learner: the model the data is for.
+        seed: same seed, same answer.
+        effort: "fast" trains less.
+        slices: columns, or one value of one as "label=fraud".
+        also: "added" measures what each set adds to half of the real rows as well.
+        refits: for generators of ours, how to make a candidate anew from positions of the train rows.
+        rare: benchmark rows below which a class is called few, and below which it is not judged.
+        on_event: hears cost and progress.
+    """
     from sterling.blend import exchange as rates
 
     return rates.worth(
@@ -133,8 +187,38 @@ def exchange(
         effort=effort,
         slices=slices,
         benchmark="holdout" if all(arena.clean) else "split",
+        also=also,
+        refits=refits,
+        independent=frozenset(c.name for c in arena.candidates if c.lineage.fitted_on == "other"),
+        rare=rare,
         on_event=on_event,
     )
+
+
+MORE_TITLE = "What more of each set would bring, in real rows"
+MORE_NOTE = (
+    "Added: what a model on half of your real rows gains from the set, as a number of further real rows. It is what "
+    "the set brings, and may be nothing where the set alone looks worth much."
+)
+
+
+def more_table(findings: Sequence[Finding]) -> tuple[Table, ...]:
+    """The further findings of `worth` as one table, a line per candidate; none where there are none."""
+    names = list(dict.fromkeys(str(f.candidate) for f in findings))
+    if not names:
+        return ()
+    by = {(str(f.candidate), f.measure): f for f in findings}
+    asked = [m for m in ("marginal_rows", "worth_cap", "added_real_rows") if any(f.measure == m for f in findings)]
+    heads = {"marginal_rows": "the next 1,000", "worth_cap": "any number", "added_real_rows": "added"}
+    rows = tuple((name, *(_interval(by.get((name, m))) for m in asked)) for name in names)
+    return (Table(MORE_TITLE, ("set", *(heads[m] for m in asked)), rows, MORE_NOTE if len(asked) == 3 else ""),)
+
+
+def _interval(found: Finding | None) -> str:
+    if found is None or not isinstance(found.result, Estimate):
+        return "not measured" if found is not None else ""
+    e = found.result
+    return f">= {e.low:,.0f}" if e.censored else f"{e.value:,.0f} [{e.low:,.0f}, {e.high:,.0f}]"
 
 
 def build_learner(learner: str | Learner, settings: Sequence[str] | Mapping[str, Any]) -> Learner:

@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from sterling.kernel.view import Column
-from sterling.stats.learning_curve import FORMS, fit_curves
+from sterling.stats.learning_curve import FORMS, LearningCurve, fit_curves
 from sterling.stats.scores import bootstrap_scores, score_of, scoring_arrays
 
 if TYPE_CHECKING:
     from sterling.kernel.view import AnyArray, Floats
 
-# The candidates' spread over training sets is pooled with that of the real curve, which counts as this many runs.
+# Seeds' variance of a few trainings is pooled with that of the real rows, which counts as this many runs.
 PRIOR_RUNS = 4
 # Scores of one saturated model differ by nothing at all; a weight must stay finite.
 LEAST_VARIANCE = 1e-10
@@ -117,39 +117,114 @@ def sample(
     )
 
 
-def place(
-    real: Sampled, wholes: Sampled, half_variances: Floats, *, chance: float | None, rng: np.random.Generator
-) -> tuple[list[Placed], Floats]:
-    """Place each candidate on the curve of the real rows.
+@dataclass(frozen=True, slots=True, eq=False)
+class Ruler:
+    """The real learning curve in draws: one resampling of benchmark and training sets, and one form, each.
 
-    Every draw combines one resampling of the benchmark (shared by all arms), one draw of how the
-    scores would differ with other training rows and seeds, and one of the two curve forms.
+    Args:
+        point: the curve through the means, mean of the forms.
+        curves: one set of drawn curves per form.
+        which: [draws] the form of each draw.
+        points: [draws, sizes] the drawn points themselves.
+        variances: [sizes] of one training's score over fresh training sets.
+        slope: of log variance in log rows.
+    """
+
+    point: LearningCurve
+    curves: tuple[LearningCurve, ...]
+    which: AnyArray
+    points: Floats
+    variances: Floats
+    slope: float
+
+    def read(self, score: float, draws: Floats) -> Placed:
+        """Where a score lies on the curve, and where each draw of it lies on the drawn curve."""
+        rows = np.choose(self.which, [curve.rows_for(draws) for curve in self.curves])
+        return Placed(float(self.point.rows_for(np.array([score]))[0]), rows, draws)
+
+    def score_at(self, n: float) -> tuple[float, Floats]:
+        """The curve's score with n real rows, and [draws] the same in each draw."""
+        drawn = np.choose(self.which, [curve.score_at(n) for curve in self.curves])
+        return float(self.point.score_at(n)[0]), drawn
+
+
+def ruler_of(real: Sampled, *, chance: float | None, rng: np.random.Generator) -> Ruler:
+    """The curve of the real rows as a ruler: what n fresh real rows would reach, for each n up to all of them.
+
+    Every draw combines one resampling of the benchmark (shared by all arms), one draw of how the scores would
+    differ with other training rows and seeds, and one of the curve forms.
 
     Args:
         real: arms of increasing size, the last one all the real rows.
-        wholes: one arm per candidate.
-        half_variances: [candidates] between trainings on random halves of a candidate; NaN where unknown.
         chance: score of no rows, None if unknown.
         rng: the stream of this task.
-
-    Returns:
-        One place per candidate, and [draws, sizes] the draws of the real curve's points.
     """
     spread, slope, freedom = _training_variance(real)
     noisy = real.draws + _real_noise(real, spread, freedom, rng)
     precision = 1.0 / np.maximum(spread * _share_of_variance(real), LEAST_VARIANCE)
     point = fit_curves(real.rows, real.points[None], precision=precision, form="mean", chance=chance)
-    curves = [fit_curves(real.rows, noisy, precision=precision, form=form, chance=chance) for form in FORMS]
-    which = rng.integers(len(FORMS), size=noisy.shape[0])
-    found: list[Placed] = []
-    for j in range(wholes.points.size):
-        # Random halves of a set share half their rows, so they show half of V(m/2); and V(m) = V(m/2) 2^slope.
-        scores = wholes.draws[:, j] + _candidate_noise(
-            j, wholes, float(half_variances[j]) * 2 ** (1 + slope), real, spread, rng
-        )
-        rows = np.choose(which, [curve.rows_for(scores) for curve in curves])
-        found.append(Placed(float(point.rows_for(wholes.points[[j]])[0]), rows, scores))
-    return found, noisy
+    curves = tuple(fit_curves(real.rows, noisy, precision=precision, form=form, chance=chance) for form in FORMS)
+    return Ruler(point, curves, rng.integers(len(FORMS), size=noisy.shape[0]), noisy, spread, slope)
+
+
+def seeds_prior(real: Sampled, ruler: Ruler, rows: AnyArray) -> Floats:
+    """[arms] the variance between two trainings on the very same rows, as the real rows show it at full size.
+
+    Where it was not seen, that between fresh training sets, which is larger.
+    """
+    seen = float(real.variances[-1])
+    if np.isnan(seen):
+        return np.interp(np.log(rows), np.log(real.rows), ruler.variances)
+    return seen * (rows / real.rows[-1]) ** ruler.slope
+
+
+def halves_prior(real: Sampled, ruler: Ruler, rows: AnyArray) -> Floats:
+    """[arms] the variance between random halves of one set: half that of fresh sets, as half their rows are shared."""
+    return 0.5 * np.interp(np.log(rows), np.log(real.rows), ruler.variances)
+
+
+def with_noise(arms: Sampled, prior: Floats, *, rng: np.random.Generator) -> Floats:
+    """[draws, arms] mean scores under resampling of the benchmark and of what the runs of each arm differ by.
+
+    The set itself is held fixed: its worth is that of these very rows. Other rows of its kind would score a little
+    differently, and that is not counted.
+
+    Args:
+        arms: as sampled.
+        prior: [arms] variance of one run that stands for `PRIOR_RUNS` runs more.
+        rng: the stream of this task.
+    """
+    draws = arms.draws.shape[0]
+    pooled, freedom_of = _pooled(arms, prior)
+    noise = rng.standard_normal(arms.draws.shape) * np.sqrt(pooled / arms.runs)
+    for j, freedom in enumerate(freedom_of):
+        noise[:, j] *= _student(draws, int(freedom), rng)
+    return arms.draws + noise
+
+
+def kind_noise(halves: Sampled, prior: Floats, slope: float, *, draws: int, rng: np.random.Generator) -> Floats:
+    """[draws, arms] how the scores would differ with other rows of the same kind, from how random halves do.
+
+    Args:
+        halves: trainings on random halves of each set.
+        prior: [arms] as for `with_noise`.
+        slope: of log variance in log rows.
+        draws: how many.
+        rng: the stream of this task.
+    """
+    pooled, freedom_of = _pooled(halves, prior)
+    # Random halves of a set share half their rows, so they show half of V(m/2); and V(m) = V(m/2) 2^slope.
+    noise = rng.standard_normal((draws, pooled.size)) * np.sqrt(pooled * 2 ** (1 + slope))
+    for j, freedom in enumerate(freedom_of):
+        noise[:, j] *= _student(draws, int(freedom), rng)
+    return noise
+
+
+def _pooled(arms: Sampled, prior: Floats) -> tuple[Floats, AnyArray]:
+    """[arms] variance of one run, its own pooled with the prior, and its degrees of freedom."""
+    known = np.where(np.isnan(arms.variances), 0, arms.runs - 1)
+    own = np.nan_to_num(arms.variances)
+    return (known * own + PRIOR_RUNS * prior) / (known + PRIOR_RUNS), known + PRIOR_RUNS
 
 
 def _training_variance(real: Sampled) -> tuple[Floats, float, int]:
@@ -189,19 +264,6 @@ def _real_noise(real: Sampled, spread: Floats, freedom: int, rng: np.random.Gene
     common = rng.standard_normal((draws, 1)) * np.sqrt(spread * fraction)
     own = rng.standard_normal((draws, sizes)) * np.sqrt(spread * (1 - fraction) / real.runs)
     return (common + own) * _student(draws, freedom, rng)[:, None]
-
-
-def _candidate_noise(
-    j: int, wholes: Sampled, own: float, real: Sampled, spread: Floats, rng: np.random.Generator
-) -> Floats:
-    """[draws] how the candidate's score would differ with other rows of its kind, and with other seeds."""
-    draws = wholes.draws.shape[0]
-    like_real = float(np.interp(np.log(wholes.rows[j]), np.log(real.rows), spread))
-    weight = 0 if np.isnan(own) else int(wholes.runs[j]) - 1
-    pooled = (weight * np.nan_to_num(own) + PRIOR_RUNS * like_real) / (weight + PRIOR_RUNS)
-    seeds = np.nan_to_num(float(wholes.variances[j])) / wholes.runs[j]
-    normal = rng.standard_normal(draws) * np.sqrt(pooled + seeds)
-    return normal * _student(draws, weight + PRIOR_RUNS, rng)
 
 
 def _student(draws: int, freedom: int, rng: np.random.Generator) -> Floats:

@@ -2,69 +2,75 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from sterling.blend.equivalent import Arm, Placed, Sampled, place, sample
-from sterling.blend.slicing import slices_of
-from sterling.blend.training import (
-    FAST_RUNS,
-    Cost,
-    Curve,
-    cost_of,
-    curve_sizes,
-    labelled,
-    measure_curve,
-    nested_order,
-    target_of,
-    train_arm,
+from sterling.blend.added import added_rows, place_added
+from sterling.blend.arms import Stage, train_all
+from sterling.blend.equivalent import (
+    Arm,
+    Ruler,
+    Sampled,
+    halves_prior,
+    kind_noise,
+    ruler_of,
+    sample,
+    seeds_prior,
+    with_noise,
+)
+from sterling.blend.marginal import Marginal, marginal_of
+from sterling.blend.rehearsal import rehearse
+from sterling.blend.screening import MOST_FULL
+from sterling.blend.slicing import Slice, slices_of
+from sterling.blend.training import FAST_RUNS, Cost, Curve, cost_of, curve_sizes, labelled, measure_curve, target_of
+from sterling.blend.worth_findings import (
+    Candidate,
+    Place,
+    Terms,
+    more_findings,
+    picture_of,
+    unmeasured,
+    worth_finding,
 )
 from sterling.kernel.dataset import FittedOn
-from sterling.kernel.errors import SterlingError
 from sterling.kernel.estimate import Estimate, Unmeasured
-from sterling.kernel.finding import Finding, Json, Status
+from sterling.kernel.finding import Finding, Json
 from sterling.kernel.protocols import Effort, Learner, OnEvent, silent
 from sterling.kernel.seeds import stream
 from sterling.kernel.view import Column, View
 from sterling.stats.scores import unscorable
 
 if TYPE_CHECKING:
+    from sterling.blend.added import Refit
     from sterling.kernel.view import AnyArray
 
 __all__ = ["Candidate", "Worth", "judge_candidates", "measure_curve", "plan_cost", "worth"]
 
-MEASURE = "real_equivalent_rows"
-# SCIENCE.md D6: a set worth less than a tenth of the rows already held is not worth more of itself.
-LITTLE = 0.1
 # (benchmark row, draw, model) triples that a bootstrap may look at: a few seconds' worth.
 BOOTSTRAP_BUDGET = 4e8
 FEWEST_DRAWS, MOST_DRAWS = 200, 1000
 # Rows that a slice of the benchmark must have, in all and of its rarest class.
 LEAST_IN_SLICE, LEAST_PER_CLASS = 30, 10
 
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Candidate:
-    """One candidate's trainings: on all its rows and on half of them; `failed` says why there are none."""
-
-    name: str
-    rows: int
-    fitted_on: FittedOn = "unknown"
-    fingerprint: str = ""
-    whole: Arm | None = None
-    half: Arm | None = None
-    failed: Unmeasured | None = None
+Also = Literal["alone", "added"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Worth:
-    """What every candidate is worth, overall first, then by slice, and the picture of it."""
+    """What every candidate is worth, overall first, then by slice, and the picture of it.
+
+    Args:
+        findings: `real_equivalent_rows` by candidate, overall and by slice.
+        picture: the real curve and the candidates on it.
+        more: `marginal_rows`, `worth_cap` and `added_real_rows` by candidate.
+    """
 
     findings: tuple[Finding, ...]
     picture: Mapping[str, Json]
+    more: tuple[Finding, ...] = ()
 
     @property
     def values(self) -> dict[str, float]:
@@ -77,31 +83,34 @@ class Worth:
         return dict(self.picture)
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class _Terms:
-    """What all findings of one call share."""
-
-    real: int
-    level: float
-    seed: int
-    benchmark: Literal["split", "holdout"]
-    fingerprints: tuple[str, ...] = ()
-
-
 def plan_cost(
-    train: View, candidates: Mapping[str, View], *, learner: Learner, runs: int = 5, effort: Effort = "full"
+    train: View,
+    candidates: Mapping[str, View],
+    *,
+    learner: Learner,
+    runs: int = 5,
+    effort: Effort = "full",
+    also: Also = "alone",
 ) -> Cost:
-    """What `worth` will take, known before it starts.
+    """What `worth` will take at most, known before it starts.
 
     Raises:
         InputError: if the real data have no target.
     """
+    return cost_of(_arms(train, candidates, runs=_runs(runs, effort), effort=effort, also=also), learner)
+
+
+def _arms(
+    train: View, candidates: Mapping[str, View], *, runs: int, effort: Effort, also: Also
+) -> list[tuple[int, int]]:
+    """(rows, runs) of all arms; of many candidates the largest count as those that go on."""
     rows = labelled(train, "the real data")
-    each = _runs(runs, effort)
     sizes = curve_sizes(target_of(rows, "the real data"), effort=effort) if rows.n else ()
-    arms = [(n, each) for n in sizes]
-    arms += [(n, each) for view in candidates.values() for n in (view.n, view.n // 2)]
-    return cost_of(arms, learner)
+    sets = sorted((view.n for view in candidates.values()), reverse=True)
+    arms = [(n, runs) for n in sizes] + [(n, 1) for n in sets[MOST_FULL:]]
+    for n in sets[:MOST_FULL]:
+        arms += [(n, runs), (n // 2, runs), *([(n + rows.n // 2, runs)] if also == "added" else [])]
+    return arms
 
 
 def worth(
@@ -117,6 +126,10 @@ def worth(
     slices: Sequence[str] = (),
     level: float = 0.95,
     benchmark: Literal["split", "holdout"] = "split",
+    also: Also = "alone",
+    refits: Mapping[str, Refit] | None = None,
+    independent: frozenset[str] = frozenset(),
+    rare: tuple[int, int] = (30, 8),
     on_event: OnEvent = silent,
 ) -> Worth:
     """How many real rows would do what each candidate does alone.
@@ -124,6 +137,9 @@ def worth(
     The learner is trained on growing subsets of the real rows and on each candidate, with the same
     search for its settings, and scored on the same benchmark. A candidate's worth is the number of
     real rows that reach its score. It is never extrapolated: beyond all real rows it is "at least".
+
+    Of more than six candidates each is trained on once, and those that may be the best, or of which it
+    is open whether they are worth a tenth of the real rows, get the full effort.
 
     Args:
         train: real rows.
@@ -134,9 +150,14 @@ def worth(
         seed: of the run.
         runs: trainings per arm.
         effort: "fast" takes at most 3 runs and 5 sizes.
-        slices: columns by whose values the worth is asked for as well.
+        slices: columns by whose values the worth is asked for as well, or one value as "label=fraud"; classes of
+            the target are each judged against all others.
         level: nominal coverage of the intervals.
         benchmark: "holdout" if no generator can have seen it, "split" if it was split off afterwards.
+        also: "added" measures as well what each set brings when it is added to half of the real rows.
+        refits: for candidates of generators of ours, how to make them anew from some positions of `train`.
+        independent: candidates whose generators saw none of `train`.
+        rare: benchmark rows of a class below which its worth is called few, and below which it is not measured.
         on_event: told "cost" before anything is trained, then "trained" after each training.
 
     Returns:
@@ -144,33 +165,50 @@ def worth(
         candidate whose training fails does not stop the others.
 
     Raises:
-        InputError: without a target, for an unknown slice column, or if training on real rows fails.
+        InputError: without a target, or for an unknown slice.
+        SterlingError: if training on real rows fails.
 
     Source: SCIENCE.md 3.1; Jain et al. 2024, arXiv:2402.04376.
     """
-    names = tuple(slices)
-    for name in names:
-        test.column(name)
-    terms = _Terms(labelled(train, "the real data").n, level, seed, benchmark, (train.fingerprint, test.fingerprint))
+    rows, parts = labelled(train, "the real data"), list(slices_of(test, tuple(slices)))
+    prints = (train.fingerprint, test.fingerprint)
+    terms = Terms(rows.n, level, seed, benchmark, prints, *rare)
     short = _shortage(train, test)
-    if short is not None:
-        found = [Candidate(n, v.n, fitted_on.get(n, "unknown"), v.fingerprint) for n, v in candidates.items()]
-        return Worth(tuple(_unmeasured(c, short, None, terms) for c in found), {})
-    on_event("cost", plan_cost(train, candidates, learner=learner, runs=runs, effort=effort).as_json())
-    each = _runs(runs, effort)
-    curve = measure_curve(train, test, learner=learner, seed=seed, runs=each, effort=effort, on_event=on_event)
-    arms = [
-        _trained(n, v, test, fitted_on.get(n, "unknown"), learner=learner, seed=seed, runs=each, on_event=on_event)
-        for n, v in candidates.items()
+    bare = [
+        Candidate(name, view.n, fitted_on.get(name, "unknown"), view.fingerprint, independent=name in independent)
+        for name, view in candidates.items()
     ]
-    return judge_candidates(
-        curve,
-        arms,
-        level=level,
-        seed=seed,
-        benchmark=benchmark,
-        slices=[(s.name, s.rows) for s in slices_of(test, names)],
-        fingerprints=terms.fingerprints,
+    classes = [part for part in parts if part.one is not None and _class_shortage(test, part, terms) is None]
+    if short is not None and (not classes or rows.n < 2):
+        named = [(None, short), *((p.name, _class_shortage(test, p, terms) or short) for p in parts)]
+        return Worth(tuple(unmeasured(c, why, name, terms) for name, why in named for c in bare), {})
+    each = _runs(runs, effort)
+    stage = Stage(rows, train, test, dict(candidates), learner, seed, each, also, dict(refits or {}), on_event)
+    curve = _real_curve(stage, effort)
+    found = judge_candidates(curve, train_all(stage, curve, bare), terms=terms, slices=parts, short=short)
+    return replace(found, more=() if also == "alone" else found.more)
+
+
+def _real_curve(stage: Stage, effort: Effort) -> Curve:
+    """Tell the cost, and measure the curve."""
+    planned = _arms(stage.train, stage.candidates, runs=stage.runs, effort=effort, also=stage.also)
+    cost = cost_of(planned, stage.learner)
+    if cost.most_seconds is not None:  # the program may be slow: say what is known before any of it runs
+        stage.on_event("cost", cost.as_json())
+    rehearsed = rehearse(
+        stage.train, stage.test, learner=stage.learner, seed=stage.seed, runs=stage.runs, effort=effort
+    )
+    triples = min(BOOTSTRAP_BUDGET, float(cost.trainings) * MOST_DRAWS * stage.test.n)
+    stage.on_event("cost", replace(cost, seconds=rehearsed.predict(planned, triples=triples)).as_json())
+    return measure_curve(
+        stage.train,
+        stage.test,
+        learner=stage.learner,
+        seed=stage.seed,
+        runs=stage.runs,
+        effort=effort,
+        on_event=stage.on_event,
+        done=rehearsed.done,
     )
 
 
@@ -178,18 +216,22 @@ def judge_candidates(
     curve: Curve,
     candidates: Sequence[Candidate],
     *,
-    level: float,
-    seed: int,
-    benchmark: Literal["split", "holdout"] = "split",
-    slices: Sequence[tuple[str, AnyArray]] = (),
-    fingerprints: tuple[str, ...] = (),
+    terms: Terms,
+    slices: Sequence[Slice] = (),
+    short: Unmeasured | None = None,
 ) -> Worth:
-    """The findings and the picture from trainings already made (by `worth`, or by the user)."""
-    terms = _Terms(curve.n_max, level, seed, benchmark, fingerprints)
-    findings, picture = _exchange(curve, candidates, None, terms)
-    for name, rows in slices:
-        findings += _exchange(curve, candidates, (name, rows), terms)[0]
-    return Worth(tuple(findings), picture)
+    """The findings and the picture from trainings already made (by `worth`, or by the user).
+
+    Args:
+        curve: of the real rows.
+        candidates: with their trainings.
+        terms: what the findings share.
+        slices: of the benchmark.
+        short: why nothing can be said of the whole benchmark; None if it can.
+    """
+    found = _exchange(curve, candidates, None, terms, short)
+    sliced = [f for part in slices for f in _exchange(curve, candidates, part, terms, None).findings]
+    return replace(found, findings=(*found.findings, *sliced))
 
 
 def _runs(runs: int, effort: Effort) -> int:
@@ -198,82 +240,144 @@ def _runs(runs: int, effort: Effort) -> int:
 
 def _shortage(train: View, test: View) -> Unmeasured | None:
     for view, what in ((test, "the benchmark"), (train, "the real training data")):
+        if view.n == 0:
+            return Unmeasured(f"{what} has no rows", "name real rows that nothing was trained on: --holdout FILE")
         short = unscorable(target_of(view, what))
         if short is not None:
             return Unmeasured(f"too little in {what}: {short.reason}", short.mend)
     return None
 
 
-def _trained(
-    name: str,
-    view: View,
-    test: View,
-    fitted_on: FittedOn,
-    *,
-    learner: Learner,
-    seed: int,
-    runs: int,
-    on_event: OnEvent,
-) -> Candidate:
-    """A candidate's arms; its failure is recorded and the others go on."""
-    bare = Candidate(name, view.n, fitted_on, view.fingerprint)
-    try:
-        rows = labelled(view, f"candidate {name!r}")
-        if rows.n < 2:
-            return _failed(bare, f"it has {rows.n} rows whose target is known", "give rows with the target filled in")
-        target = target_of(rows, name)
-        orders = [nested_order(target, rng=stream(seed, "worth", "half", name, run)) for run in range(runs)]
-        whole = train_arm(name, [rows] * runs, test, learner=learner, seed=seed, on_event=on_event)
-        halves = [rows.take(order[: rows.n // 2]) for order in orders]
-        half = train_arm(name, halves, test, learner=learner, seed=seed, on_event=on_event)
-    except SterlingError as error:
-        on_event("failed", {"arm": name, "reason": error.message})
-        return _failed(bare, error.message, error.mend)
-    return Candidate(name, view.n, fitted_on, view.fingerprint, whole, half)
+def _class_shortage(test: View, part: Slice, terms: Terms) -> Unmeasured | None:
+    """Why a class of the target cannot be judged; None if it can, or if the slice is no class."""
+    if part.one is None:
+        return None
+    others = int((~target_of(test, "the benchmark").missing).sum()) - part.rows.size
+    return _too_few(min(part.rows.size, others), part, terms)
 
 
-def _failed(bare: Candidate, reason: str, mend: str) -> Candidate:
-    return Candidate(bare.name, bare.rows, bare.fitted_on, bare.fingerprint, failed=Unmeasured(reason, mend))
+def _too_few(rows: int, part: Slice, terms: Terms) -> Unmeasured | None:
+    if rows >= terms.fewest:
+        return None
+    return Unmeasured(
+        f"{rows} benchmark rows with {part.name} (or without), where {terms.fewest} are needed to judge a class",
+        mend=f"set {terms.few} real rows of this class apart: collect them, synthetic rows cannot judge",
+    )
 
 
 def _exchange(
-    curve: Curve, candidates: Sequence[Candidate], part: tuple[str, AnyArray] | None, terms: _Terms
-) -> tuple[list[Finding], dict[str, Json]]:
+    curve: Curve, candidates: Sequence[Candidate], part: Slice | None, terms: Terms, short: Unmeasured | None
+) -> Worth:
     """Findings on the whole benchmark or one slice of it, and their picture."""
-    name, rows = part or (None, None)
-    short = None if part is None else _slice_shortage(curve, part[1])
+    name = None if part is None else part.name
+    short = short if part is None else _slice_shortage(curve, part, terms)
     trained = [c for c in candidates if c.whole is not None]
     if short is not None or not trained:
-        return [_unmeasured(c, short, name, terms) for c in candidates], {}
-    arms = [*curve.arms, *(c.whole for c in trained if c.whole), *(c.half or c.whole for c in trained if c.whole)]
-    models = sum(arm.scores.size for arm in arms)
-    looked_at = 1 if curve.target is None else curve.target.values.size if rows is None else rows.size
-    draws = int(np.clip(BOOTSTRAP_BUDGET / (models * looked_at), FEWEST_DRAWS, MOST_DRAWS))
+        return Worth(tuple(unmeasured(c, short, name, terms) for c in candidates), {})
     rng = stream(terms.seed, "worth", "bootstrap", name or "")
-    sampled = sample(arms, curve.target, rows=rows, draws=draws, rng=rng)
-    k, c = len(curve.arms), len(trained)
-    real, wholes = sampled.take(range(k)), sampled.take(range(k, k + c))
-    halves = sampled.take(range(k + c, k + 2 * c))
-    spread = np.where([candidate.half is None for candidate in trained], np.nan, halves.variances)
-    placed, noisy = place(real, wholes, spread, chance=curve.chance, rng=rng)
-    placed_halves = place(real, halves, np.full(c, np.nan), chance=curve.chance, rng=rng)[0]
-    nothing = _nothing_learnt(real, noisy, curve, terms.level)
-    judged = {
-        candidate.name: _finding(candidate, curve, placed[j], placed_halves[j], real, wholes.points[j], name, terms)
-        for j, candidate in enumerate(trained)
+    real, ruler, places = _places(curve, trained, part, terms, rng=rng)
+    nothing = _nothing_learnt(real, ruler, curve, terms.level)
+    findings = tuple(
+        unmeasured(c, nothing, name, terms)
+        if nothing is not None or c.name not in places
+        else worth_finding(c, curve, places[c.name], real, terms)
+        for c in candidates
+    )
+    more = () if nothing is not None else [f for c in trained for f in more_findings(c, places[c.name], terms)]
+    return Worth(findings, picture_of(curve, real, ruler, places, findings, terms), tuple(more))
+
+
+def _places(
+    curve: Curve, trained: Sequence[Candidate], part: Slice | None, terms: Terms, *, rng: np.random.Generator
+) -> tuple[Sampled, Ruler, dict[str, Place]]:
+    """Sample all arms together, and place every candidate, its halves and its mix on one drawn curve."""
+    wholes = [c.whole for c in trained if c.whole is not None]
+    halved = [c for c in trained if c.half is not None]
+    mixed = [c for c in trained if c.added is not None and part is None]
+    arms = [*curve.arms, *wholes, *(c.half for c in halved if c.half), *(c.added.arm for c in mixed if c.added)]
+    k, w, h = len(curve.arms), len(wholes), len(halved)
+    sampled = _sample(curve, arms, part, rng=rng)
+    real, whole, half = sampled.take(range(k)), sampled.take(range(k, k + w)), sampled.take(range(k + w, k + w + h))
+    ruler = ruler_of(real, chance=curve.chance, rng=rng)
+    drawn = with_noise(whole, seeds_prior(real, ruler, whole.rows), rng=rng)
+    placed = {c.name: ruler.read(float(whole.points[j]), drawn[:, j]) for j, c in enumerate(trained)}
+    remark = None
+    if part is not None and part.one is not None and part.rows.size < terms.few:
+        remark = f"only {part.rows.size} benchmark rows of this class: few, so take it as a hint"
+    places = {
+        c.name: Place(placed[c.name], float(whole.points[j]), where=None if part is None else part.name, remark=remark)
+        for j, c in enumerate(trained)
     }
-    findings = [
-        _unmeasured(candidate, nothing, name, terms)
-        if nothing is not None or candidate.name not in judged
-        else judged[candidate.name]
-        for candidate in candidates
+    own = sampled.take([k + trained.index(c) for c in halved])
+    for c, (each, value) in zip(halved, _marginals(own, half, real, ruler, curve.n_max, terms, rng), strict=True):
+        places[c.name] = replace(places[c.name], marginal=each, half=value)
+    for j, c in enumerate(mixed):
+        places[c.name] = replace(places[c.name], added=_added(curve, c, sampled, k + w + h + j, ruler, terms, rng))
+    return real, ruler, places
+
+
+def _marginals(
+    whole: Sampled,
+    half: Sampled,
+    real: Sampled,
+    ruler: Ruler,
+    n: int,
+    terms: Terms,
+    rng: np.random.Generator,
+) -> Iterator[tuple[Marginal, float]]:
+    """What more rows of each kind would bring, and the worth of its halves."""
+    prior = halves_prior(real, ruler, half.rows)
+    # The next rows are new ones: here the luck of the rows that are there counts, and the halves share it.
+    luck = kind_noise(half, prior, ruler.slope, draws=half.draws.shape[0], rng=rng)
+    wholes = with_noise(whole, seeds_prior(real, ruler, whole.rows), rng=rng) + luck
+    halves = with_noise(half, prior, rng=rng) + luck
+    for j in range(half.rows.size):
+        every = ruler.read(float(whole.points[j]), wholes[:, j])
+        some = ruler.read(float(half.points[j]), halves[:, j])
+        count = {"rows": int(whole.rows[j]), "half_rows": int(half.rows[j]), "n": n}
+        yield marginal_of(every, some, **count, level=terms.level), some.value
+
+
+def _added(
+    curve: Curve, candidate: Candidate, sampled: Sampled, at: int, ruler: Ruler, terms: Terms, rng: np.random.Generator
+) -> Estimate | None:
+    """What a candidate adds to half of the real rows."""
+    n = curve.n_max
+    base = next((i for i, arm in enumerate(curve.arms) if arm.rows == n // 2), None)
+    if base is None or candidate.added is None:
+        return None
+    both = sampled.draws[:, base], sampled.draws[:, at]
+    placed = place_added(ruler, curve.arms[base], candidate.added.arm, both, rng=rng)
+    return added_rows(placed, half=n // 2, n=n, smallest=float(curve.arms[0].rows), level=terms.level)
+
+
+def _sample(curve: Curve, arms: Sequence[Arm], part: Slice | None, *, rng: np.random.Generator) -> Sampled:
+    """All arms under the same resamplings; for a class of the target, by its score against all others."""
+    target, rows = curve.target, None if part is None else part.rows
+    if part is not None and part.one is not None and target is not None:
+        target, arms, rows = _against_others(target, arms, part.one)
+    looked_at = 1 if target is None else target.values.size if rows is None else rows.size
+    models = sum(arm.scores.size for arm in arms)
+    draws = int(np.clip(BOOTSTRAP_BUDGET / (models * looked_at), FEWEST_DRAWS, MOST_DRAWS))
+    return sample(arms, target, rows=rows, draws=draws, rng=rng)
+
+
+def _against_others(target: Column, arms: Sequence[Arm], one: int) -> tuple[Column, list[Arm], AnyArray]:
+    """The target as one class or another, and each arm's probability of it."""
+    known = np.flatnonzero(~target.missing)
+    codes = np.where(target.values == one, 1, np.where(target.missing, -1, 0))
+    changed = [
+        replace(arm, predictions=tuple(np.c_[1 - p[:, one], p[:, one]] for p in arm.predictions)) for arm in arms
     ]
-    return findings, _picture(curve, real, noisy, wholes, placed, findings, terms)
+    return Column(target.name, target.kind, target.role, codes, ("others", "one")), changed, known
 
 
-def _slice_shortage(curve: Curve, rows: AnyArray) -> Unmeasured | None:
+def _slice_shortage(curve: Curve, part: Slice, terms: Terms) -> Unmeasured | None:
     if curve.target is None:
         return Unmeasured("the program gives one score for all rows", "use a built-in --learner for slices")
+    if part.one is not None:
+        return _too_few(min(part.rows.size, int((~curve.target.missing).sum()) - part.rows.size), part, terms)
+    rows = part.rows
     target = Column(
         curve.target.name, curve.target.kind, curve.target.role, curve.target.values[rows], curve.target.levels
     )
@@ -287,11 +391,11 @@ def _slice_shortage(curve: Curve, rows: AnyArray) -> Unmeasured | None:
     )
 
 
-def _nothing_learnt(real: Sampled, noisy: AnyArray, curve: Curve, level: float) -> Unmeasured | None:
+def _nothing_learnt(real: Sampled, ruler: Ruler, curve: Curve, level: float) -> Unmeasured | None:
     """If all the real rows teach nothing, no number of rows can be read from the curve."""
     if curve.chance is None:
         return None
-    low, high = np.quantile(noisy[:, -1], [(1 - level) / 2, (1 + level) / 2])
+    low, high = np.quantile(ruler.points[:, -1], [(1 - level) / 2, (1 + level) / 2])
     if low > curve.chance:
         return None
     score = f"{curve.metric} {real.points[-1]:.3f} [{low:.3f}, {high:.3f}]"
@@ -299,151 +403,3 @@ def _nothing_learnt(real: Sampled, noisy: AnyArray, curve: Curve, level: float) 
         f"all {int(real.rows[-1]):,} real rows together do not beat chance: {score}, chance {curve.chance:g}",
         "add real rows or better features, or try another --learner",
     )
-
-
-def _finding(
-    candidate: Candidate,
-    curve: Curve,
-    whole: Placed,
-    half: Placed,
-    real: Sampled,
-    score: float,
-    slice_name: str | None,
-    terms: _Terms,
-) -> Finding:
-    smallest, n = float(real.rows[0]), float(real.rows[-1])
-    low, high = whole.interval(terms.level, smallest=smallest)
-    value = min(whole.value, n)
-    result = Estimate(value, min(low, value), high, terms.real, terms.level, _method(curve))
-    bound, marginal = LITTLE * n, _marginal(whole, half, candidate, n)
-    return Finding(
-        MEASURE,
-        result,
-        "higher",
-        _status(low, high, bound),
-        slice=slice_name,
-        candidate=candidate.name,
-        reason=(f"where {slice_name}, " if slice_name else "")
-        + _sentence(candidate, curve, result, score, smallest, terms),
-        params={
-            "seed": terms.seed,
-            "runs": int(real.runs.max()),
-            "bound": bound,
-            "real_rows": terms.real,
-            "marginal": marginal["marginal"],
-        },
-        evidence={
-            "score": score,
-            "metric": curve.metric,
-            "real_score": float(real.points[-1]),
-            "rows": candidate.rows,
-            "per_1000_rows": 1000 * value / candidate.rows,
-            "sizes": [int(s) for s in real.rows],
-            "censored": result.censored,
-            "below_smallest": value < smallest,
-            "fitted_on": candidate.fitted_on,
-            "upper_bound": _upper_bound(candidate, terms),
-            **marginal,
-        },
-        fingerprints=(*terms.fingerprints, candidate.fingerprint),
-    )
-
-
-def _method(curve: Curve) -> str:
-    if curve.target is None:
-        return "inverse learning curve; training seeds and curve forms, percentile (the program gives no predictions)"
-    return "inverse learning curve; bootstrap of benchmark rows, training sets and curve forms, percentile"
-
-
-def _upper_bound(candidate: Candidate, terms: _Terms) -> bool:
-    return candidate.fitted_on != "other" and terms.benchmark == "split"
-
-
-def _marginal(whole: Placed, half: Placed, candidate: Candidate, n: float) -> dict[str, Json]:
-    """Real rows that one more row of the same kind would add, and where more of them stop helping.
-
-    With errors A/m + bias^2 (SCIENCE.md 0.2), 1/N(m) = 1/(rate m) + 1/cap: two points give the cap.
-    """
-    if candidate.half is None or not (np.isfinite(whole.value) and np.isfinite(half.value) and whole.value > 0):
-        return {"worth_of_half": None, "marginal": None, "cap": None}
-    added = (whole.value - half.value) / (candidate.rows - candidate.half.rows)
-    left = 2 / whole.value - 1 / half.value if half.value > 0 else 0.0
-    # Beyond twice the measured range a cap would be an extrapolation (SCIENCE.md 2b).
-    cap = 1 / left if left > 0 and 1 / left <= 2 * n else None
-    return {"worth_of_half": half.value, "marginal": added, "cap": cap}
-
-
-def _sentence(
-    candidate: Candidate, curve: Curve, result: Estimate, score: float, smallest: float, terms: _Terms
-) -> str:
-    rows = f"{candidate.rows:,} rows alone reach {curve.metric} {score:.3f}"
-    n = curve.n_max
-    if result.value < smallest:
-        said = f"{rows}, less than {smallest:,.0f} real rows do"
-        said += "" if result.censored else f" (worth at most {result.high:,.0f})"
-    elif result.censored:
-        said = f"{rows}, worth at least {result.low:,.0f} real rows; the curve ends at the {n:,} rows you hold"
-    else:
-        said = f"{rows}, as {result.value:,.0f} [{result.low:,.0f}, {result.high:,.0f}] real rows do"
-    if not _upper_bound(candidate, terms):
-        return said
-    seen = "was fitted on" if candidate.fitted_on == "real" else "may have seen"
-    return f"{said}; an upper bound, since its generator {seen} the real rows"
-
-
-def _unmeasured(candidate: Candidate, why: Unmeasured | None, slice_name: str | None, terms: _Terms) -> Finding:
-    found = candidate.failed or why or Unmeasured("it was not trained", "run `sterling worth` again")
-    return Finding(
-        MEASURE,
-        found,
-        "higher",
-        Status.UNMEASURED,
-        slice=slice_name,
-        candidate=candidate.name,
-        reason=found.reason,
-        params={"seed": terms.seed, "real_rows": terms.real},
-        evidence={"rows": candidate.rows, "fitted_on": candidate.fitted_on},
-        fingerprints=(*terms.fingerprints, candidate.fingerprint),
-    )
-
-
-def _picture(
-    curve: Curve,
-    real: Sampled,
-    noisy: AnyArray,
-    wholes: Sampled,
-    placed: Sequence[Placed],
-    findings: Sequence[Finding],
-    terms: _Terms,
-) -> dict[str, Json]:
-    tails = [(1 - terms.level) / 2, (1 + terms.level) / 2]
-    low, high = np.quantile(noisy, tails, axis=0)
-    worths = {f.candidate: f for f in findings}
-    names = [name for name, f in worths.items() if "score" in f.evidence]
-    candidates: list[Json] = []
-    for j, name in enumerate(names):
-        result, rows = worths[name].result, int(wholes.rows[j])
-        below, above = (float(q) for q in np.quantile(placed[j].scores, tails))
-        shown: dict[str, Json] = {"name": name, "rows": rows, "score": float(wholes.points[j]), "low": below}
-        shown["high"] = above
-        if isinstance(result, Estimate):
-            shown |= {"worth": result.value, "worth_low": result.low, "censored": result.censored}
-            shown["worth_high"] = None if result.censored else result.high
-        candidates.append(shown)
-    return {
-        "metric": curve.metric,
-        "higher_is_better": True,
-        "points": [
-            {"n": int(real.rows[i]), "score": float(real.points[i]), "low": float(low[i]), "high": float(high[i])}
-            for i in range(real.rows.size)
-        ],
-        "reference": {"n": int(real.rows[-1]), "score": float(real.points[-1])},
-        "candidates": candidates,
-    }
-
-
-def _status(low: float, high: float, bound: float) -> Status:
-    """WARN if it is worth little for certain, UNDECIDED if all is possible from little to more than is held."""
-    if high < bound:
-        return Status.WARN
-    return Status.UNDECIDED if low < bound and np.isinf(high) else Status.PASS

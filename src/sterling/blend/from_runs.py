@@ -16,6 +16,7 @@ import numpy as np
 from sterling.blend.equivalent import Arm
 from sterling.blend.exchange import Candidate, Worth, judge_candidates
 from sterling.blend.training import Curve
+from sterling.blend.worth_findings import Terms
 from sterling.kernel.errors import InputError, UnknownName, UnreadableInput
 from sterling.kernel.finding import Finding, Json
 
@@ -45,8 +46,8 @@ class WorthOfRuns:
 
     @property
     def findings(self) -> tuple[Finding, ...]:
-        """One per candidate."""
-        return self.worth.findings
+        """The worth of each candidate, then what more of it would bring, where it was trained at two sizes."""
+        return (*self.worth.findings, *self.worth.more)
 
     def curve_json(self) -> dict[str, Json]:
         """The real curve with each candidate placed on it, as reports draw it."""
@@ -84,7 +85,8 @@ def worth_of_runs(
     curve = Curve(tuple(real), None, "score" if better == "higher" else "negated score", None)
     candidates = [_candidate(name, runs) for name, runs in arms.items()]
     fingerprint = hashlib.sha256(text.encode()).hexdigest()
-    worth = judge_candidates(curve, candidates, level=level, seed=seed, fingerprints=(fingerprint,))
+    terms = Terms(curve.n_max, level, seed, "split", (fingerprint,))
+    worth = judge_candidates(curve, candidates, terms=terms)
     runs = sum(arm.scores.size for arm in real) + sum(len(s) for runs in arms.values() for s in runs.values())
     return WorthOfRuns(worth, curve, runs, fingerprint)
 

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from sterling.kernel.schema import Kind
+from sterling.kernel.errors import UnknownName
+from sterling.kernel.schema import Kind, Role
 from sterling.kernel.view import Column, View
 
 if TYPE_CHECKING:
@@ -21,23 +22,63 @@ QUARTERS = 4
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Slice:
-    """Rows that share a value: name such as "sex=F", and their positions in the benchmark."""
+    """Rows that share a value.
+
+    Args:
+        name: such as "sex=F".
+        rows: their positions in the benchmark.
+        one: for a class of the target, its code: judged against all other rows, where `rows` are those of the class.
+    """
 
     name: str
     rows: AnyArray
+    one: int | None = None
 
 
 def slices_of(view: View, names: Sequence[str]) -> Iterator[Slice]:
     """The slices of the named columns; rows whose value is missing are a slice of their own.
 
+    Args:
+        view: the benchmark.
+        names: columns, or one level of a column as "label=fraud". Levels of a category that is the target are
+            classes, which are judged against all others.
+
     Raises:
-        UnknownName: if there is no such column.
+        UnknownName: if there is no such column or level.
     """
     for name in names:
-        column = view.column(name)
-        yield from _levels(column) if column.kind is Kind.CATEGORY else _quarters(column)
-        if column.missing.any():
-            yield Slice(f"{name}=(missing)", np.flatnonzero(column.missing))
+        column, level = _named(view, name)
+        found = _classes(column) if column.role is Role.TARGET and column.kind is Kind.CATEGORY else _parts(column)
+        if level is None:
+            yield from found
+            continue
+        kept = {part.name: part for part in found}
+        if name not in kept:
+            raise UnknownName.among(level, (n.partition("=")[2] for n in kept), what=f"part of {column.name!r}")
+        yield kept[name]
+
+
+def _named(view: View, name: str) -> tuple[Column, str | None]:
+    """The column, and the level where one is named."""
+    known = {c.name for c in view.columns or ()}
+    column, sign, level = name.partition("=")
+    if name not in known and sign and column in known:
+        return view.column(column), level
+    return view.column(name), None
+
+
+def _classes(column: Column) -> Iterator[Slice]:
+    """The classes of the target, rarest first: they are what is asked for. Those without a row are named too."""
+    levels = column.levels or ()
+    counts = np.bincount(column.values[column.values >= 0], minlength=len(levels))
+    for code in np.argsort(counts, kind="stable")[: MOST_LEVELS if len(levels) > MOST_LEVELS else None]:
+        yield Slice(f"{column.name}={levels[code]}", np.flatnonzero(column.values == code), int(code))
+
+
+def _parts(column: Column) -> Iterator[Slice]:
+    yield from _levels(column) if column.kind is Kind.CATEGORY else _quarters(column)
+    if column.missing.any():
+        yield Slice(f"{column.name}=(missing)", np.flatnonzero(column.missing))
 
 
 def _levels(column: Column) -> Iterator[Slice]:

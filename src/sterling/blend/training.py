@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from sterling.blend.equivalent import Arm
-from sterling.kernel.errors import InputError, TaskFailed
+from sterling.kernel.errors import InputError, SterlingError, TaskFailed
 from sterling.kernel.finding import Json
 from sterling.kernel.protocols import Effort, Learner, OnEvent, PredictingLearner, ScoringLearner, silent
 from sterling.kernel.schema import Kind
 from sterling.kernel.seeds import stream
 from sterling.kernel.view import Column, View
+from sterling.run.tasks import attempt
 from sterling.stats.scores import CHANCE, metric_name, minority_rows, score_kind, score_of
 
 if TYPE_CHECKING:
@@ -51,15 +53,28 @@ class Curve:
 
 @dataclass(frozen=True, slots=True)
 class Cost:
-    """What a measurement will take: trainings, the rows they read in all, and seconds at most where a limit is set."""
+    """What a measurement will take.
+
+    Args:
+        trainings: how many; with many candidates at most so many.
+        rows: that they read in all.
+        most_seconds: where the learner has a time limit.
+        seconds: as predicted from trainings that were timed; None before.
+    """
 
     trainings: int
     rows: int
     most_seconds: float | None
+    seconds: float | None = None
 
     def as_json(self) -> dict[str, Json]:
         """The facts of the event "cost"."""
-        return {"trainings": self.trainings, "rows": self.rows, "most_seconds": self.most_seconds}
+        facts: dict[str, Json] = {"trainings": self.trainings, "rows": self.rows, "most_seconds": self.most_seconds}
+        if self.seconds is None:
+            return facts
+        about = f"{self.seconds:,.0f}" if self.seconds >= 10 else f"{self.seconds:.1f}"
+        text = f"this takes {self.trainings:,} trainings on {self.rows:,} rows in all: about {about} s"
+        return {**facts, "seconds": self.seconds, "text": text}
 
 
 def target_of(view: View, what: str) -> Column:
@@ -92,12 +107,15 @@ def curve_sizes(target: Column, *, effort: Effort = "full") -> tuple[int, ...]:
     >>> from sterling.kernel.schema import Role
     >>> curve_sizes(Column("y", Kind.NUMBER, Role.TARGET, np.arange(3200.0)))
     (50, 100, 200, 400, 800, 1600, 3200)
+
+    Half of all rows is always among them: what is added to half of the rows is measured against it.
     """
     n = int((~target.missing).sum())
     share = minority_rows(target) / n if target.kind is Kind.CATEGORY else 1.0
     smallest = max(1, min(n // 4, max(SMALLEST, int(np.ceil(FEWEST_PER_CLASS / share)))))
     count = int(np.clip(round(np.log2(n / smallest)) + 1, 3, MOST_SIZES[effort]))
-    return tuple(int(size) for size in np.unique(np.geomspace(smallest, n, count).round()))
+    smaller = np.geomspace(min(smallest, max(1, n // 2)), max(1, n // 2), count - 1).round()
+    return tuple(int(size) for size in np.unique([*smaller, n]))
 
 
 def nested_order(target: Column, *, rng: np.random.Generator) -> AnyArray:
@@ -118,24 +136,77 @@ def nested_order(target: Column, *, rng: np.random.Generator) -> AnyArray:
     return order[np.argsort(place, kind="stable")]
 
 
-def train_arm(name: str, parts: Sequence[View], test: View, *, learner: Learner, seed: int, on_event: OnEvent) -> Arm:
+def train_arm(
+    name: str,
+    parts: Sequence[View],
+    test: View,
+    *,
+    learner: Learner,
+    seed: int,
+    on_event: OnEvent,
+    weights: Floats | None = None,
+    first: int = 0,
+    done: Mapping[tuple[int, int], Judged] = MappingProxyType({}),
+) -> Arm:
     """Train once on each part and judge on the benchmark.
 
+    Args:
+        name: of the arm; with the rows and the run it names the random stream.
+        parts: training rows of each run.
+        test: the benchmark.
+        learner: the model the data is for.
+        seed: of the run.
+        on_event: told "trained" after each training.
+        weights: of the rows, the same in every run; None for all 1.
+        first: number of the first run.
+        done: trainings already made, by (rows, run).
+
     Raises:
-        InputError: if the learner can neither predict nor score.
+        SterlingError: whatever the learner raises, as one of ours.
     """
-    scores: list[float] = []
-    predictions: list[Floats] = []
-    for run, part in enumerate(parts):
-        model = learner.fit(part, None, rng=stream(seed, "worth", name, part.n, run))
-        judged = judge(learner, model, test)
-        if isinstance(judged, np.ndarray):
-            predictions.append(judged)
-            scores.append(score_of(target_of(test, "the benchmark"), judged))
-        else:
-            scores.append(judged)
-        on_event("trained", {"arm": name, "rows": part.n, "run": run, "score": scores[-1]})
-    return Arm(name, parts[0].n, np.array(scores), tuple(predictions))
+    judged = [
+        done.get((part.n, run)) or train_once(name, part, test, run, learner=learner, seed=seed, weights=weights)
+        for run, part in _heard(name, parts, first, on_event)
+    ]
+    predictions = tuple(one.predictions for one in judged if one.predictions is not None)
+    return Arm(name, parts[0].n, np.array([one.score for one in judged]), predictions)
+
+
+def _heard(name: str, parts: Sequence[View], first: int, on_event: OnEvent) -> Iterator[tuple[int, View]]:
+    """The runs, each told of once it is over."""
+    for run, part in enumerate(parts, start=first):
+        yield run, part
+        on_event("trained", {"arm": name, "rows": part.n, "run": run})
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Judged:
+    """One training's score on the benchmark, and its predictions where the learner gives them."""
+
+    score: float
+    predictions: Floats | None
+
+
+def train_once(
+    name: str, part: View, test: View, run: int, *, learner: Learner, seed: int, weights: Floats | None = None
+) -> Judged:
+    """One training and its judgement, in the random stream of its name.
+
+    Raises:
+        SterlingError: whatever the learner raises, as one of ours.
+    """
+
+    def work() -> Judged:
+        model = learner.fit(part, weights, rng=stream(seed, "worth", name, part.n, run))
+        said = judge(learner, model, test)
+        if isinstance(said, np.ndarray):
+            return Judged(score_of(target_of(test, "the benchmark"), said), said)
+        return Judged(said, None)
+
+    found = attempt(work)
+    if isinstance(found, SterlingError):
+        raise found
+    return found
 
 
 def judge(learner: Learner, model: Any, test: View) -> Floats | float:
@@ -163,6 +234,11 @@ def judge(learner: Learner, model: Any, test: View) -> Floats | float:
     )
 
 
+def real_orders(target: Column, *, runs: int, seed: int) -> list[AnyArray]:
+    """The order of the real rows in each run: its prefixes are the subsets that are trained on."""
+    return [nested_order(target, rng=stream(seed, "worth", "order", run)) for run in range(runs)]
+
+
 def measure_curve(
     train: View,
     test: View,
@@ -173,6 +249,7 @@ def measure_curve(
     sizes: Sequence[int] | None = None,
     effort: Effort = "full",
     on_event: OnEvent = silent,
+    done: Mapping[tuple[int, int], Judged] = MappingProxyType({}),
 ) -> Curve:
     """The real learning curve: `runs` trainings on nested, stratified subsets of each size.
 
@@ -185,9 +262,11 @@ def measure_curve(
         sizes: increasing numbers of rows; all rows are always added; None for a geometric series.
         effort: "fast" takes fewer sizes.
         on_event: told "trained" after each training.
+        done: trainings already made, by (rows, run).
 
     Raises:
         InputError: without a target, or for sizes that are not within the rows.
+        SterlingError: if a training fails.
     """
     rows = labelled(train, "the real data")
     target = target_of(rows, "the real data")
@@ -197,10 +276,16 @@ def measure_curve(
             f"{runs} runs on sizes {list(wanted)} of {rows.n} rows make no curve",
             mend="give at least one run, and sizes between 1 and the number of real rows",
         )
-    orders = [nested_order(target, rng=stream(seed, "worth", "order", run)) for run in range(runs)]
+    orders = real_orders(target, runs=runs, seed=seed)
     arms = tuple(
         train_arm(
-            "real", [rows.take(order[:size]) for order in orders], test, learner=learner, seed=seed, on_event=on_event
+            "real",
+            [rows.take(order[:size]) for order in orders],
+            test,
+            learner=learner,
+            seed=seed,
+            on_event=on_event,
+            done=done,
         )
         for size in wanted
     )

@@ -1,4 +1,4 @@
-"""Trying mixes inside the train rows: each candidate at weights around its worth, then a second one added."""
+"""Trying one mix inside the train rows: what each fold trains and judges on, and the paired gains."""
 
 from __future__ import annotations
 
@@ -9,9 +9,12 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from sterling.blend.folds import Part
+from sterling.blend.recipe import PLAIN, Recipe
 from sterling.blend.training import judge, labelled, nested_order, target_of
+from sterling.blend.variants import Signs, read_signs, recipes_for
 from sterling.kernel.dataset import FittedOn
 from sterling.kernel.errors import InputError, SterlingError
+from sterling.kernel.estimate import Unmeasured
 from sterling.kernel.finding import Json
 from sterling.kernel.protocols import Effort, Learner, OnEvent
 from sterling.kernel.seeds import stream
@@ -22,14 +25,6 @@ if TYPE_CHECKING:
     from sterling.kernel.view import AnyArray, Floats
 
 Stakes = Literal["low", "consequential"]
-# A smaller change of the score, either way, is none.
-NO_EFFECT = 0.002
-# Steps away from the centre N_syn/m; a synthetic row never outweighs a real one.
-STEPS_DOWN = (0.3, 0.1, 0.03)
-STEP_UP = 3.0
-HEAVIEST = 1.0
-# A set that is worth nothing alone may still add a rare class: it is tried at this share of n/m.
-LEAST_CENTRE = 0.05
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -49,10 +44,19 @@ class Candidate:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Trial:
-    """One mix that was tried: weight per row by candidate, and its paired gain in each fold."""
+    """One mix that was tried.
+
+    Args:
+        weights: per row, by candidate.
+        gains: [folds] paired gains over real rows alone.
+        variant: how the weight is spread over a candidate's rows (see `variants`).
+        effective: synthetic rows that count, summed over the candidates (mean over the folds).
+    """
 
     weights: Mapping[str, float]
     gains: Floats
+    variant: str = PLAIN
+    effective: float = 0.0
 
     @property
     def mean(self) -> float:
@@ -66,23 +70,44 @@ class Trial:
 
     def as_json(self) -> dict[str, Json]:
         """One row of the table of all tried mixes."""
-        return {"weights": dict(self.weights), "gain": self.mean, "se": self.se}
+        return {
+            "weights": dict(self.weights),
+            "variant": self.variant,
+            "gain": self.mean,
+            "se": self.se,
+            "ess": self.effective,
+        }
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Fold:
-    """What one fold trains and judges on, and the score there of real rows alone."""
+    """What one fold trains and judges on, and the score there of real rows alone; `signs` are read when asked for."""
 
     part: Part
     kept: View
     held: View
     made: Mapping[str, View]
     alone: float
+    signs: dict[str, Signs] = field(default_factory=dict[str, Signs])
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Search:
-    """Everything that stays the same while mixes are tried; `failed` gathers candidates that fell out, and why."""
+    """Everything that stays the same while mixes are tried.
+
+    Args:
+        train: real rows.
+        test: the sealed benchmark.
+        candidates: by name.
+        learner: the model the data is for.
+        seed: of the run.
+        stakes: what a wrong model would cost.
+        effort: how much is tried.
+        no_effect: a smaller change of the score, either way, is none.
+        on_event: hears progress.
+        failed: gathers candidates that fell out, and why.
+        refused: gathers variants that were not to be tried, or failed, and why.
+    """
 
     train: View
     test: View
@@ -91,16 +116,17 @@ class Search:
     seed: int
     stakes: Stakes
     effort: Effort
+    no_effect: float
     on_event: OnEvent
     failed: dict[str, str] = field(default_factory=dict[str, str])
+    refused: dict[str, str] = field(default_factory=dict[str, str])
 
 
 def standard_error(gains: Floats) -> float:
     """Standard error of the mean of paired gains, taken as if the folds were independent.
 
-    They are not, so it is too small (Nadeau & Bengio 2003). In 378 simulated searches the gate on it alone let
-    4 % of runs lose more than .005 AUC; together with the confirmation on the benchmark none, while the
-    corrected error would have given away two thirds of the gain.
+    They are not, so it is too small: fit to compare mixes on the same folds, and corrected where it is weighed
+    against other evidence (see `evidence.together`).
 
     Args:
         gains: [folds x repeats] paired differences.
@@ -124,11 +150,12 @@ def prepare(search: Search, part: Part) -> Fold:
             view = candidate.view if candidate.refit is None else candidate.refit(part.kept, rng)
             made[name] = _thinned(search, labelled(view, f"candidate {name!r}"), name)
         except SterlingError as error:
-            _fail(search, name, error.message)
+            fail(search, name, error.message)
     return Fold(part, kept, held, made, _score(search, part, kept, {}, {}, held))
 
 
-def _fail(search: Search, name: str, reason: str) -> None:
+def fail(search: Search, name: str, reason: str) -> None:
+    """Record that a candidate fell out."""
     search.failed[name] = reason
     search.on_event("failed", {"candidate": name, "reason": reason})
 
@@ -143,107 +170,102 @@ def _thinned(search: Search, view: View, name: str) -> View:
     return view.take(order[: search.train.n])
 
 
-def fit_mix(search: Search, path: str, kept: View, made: Mapping[str, View], weights: Mapping[str, float]) -> Any:
-    """Train on real rows of weight 1 and synthetic rows of theirs; a thinned set keeps its mass."""
-    views, masses = [kept], [np.ones(kept.n)]
+def fit_mix(
+    search: Search,
+    path: str,
+    kept: View,
+    made: Mapping[str, View],
+    weights: Mapping[str, float],
+    recipes: Mapping[str, Recipe] | None = None,
+) -> Any:
+    """Train on real rows of weight 1 and synthetic rows of theirs; a thinned set keeps its mass.
+
+    Args:
+        search: the terms.
+        path: names the stream of random numbers: the same for all arms of a fold, so that they differ by rows alone.
+        kept: real rows.
+        made: by candidate.
+        weights: per row, by candidate of the mix.
+        recipes: how each candidate's weight is spread; None for evenly.
+    """
+    spread = recipes or {}
+    # Real rows stay at weight 1 in every arm but the preset's, so that penalties on the model mean the same in all.
+    real = next((r.real for r in spread.values() if r.real is not None), None)
+    views, masses = [kept], [np.ones(kept.n) if real is None else real]
     for name, weight in weights.items():
         views.append(made[name])
-        masses.append(np.full(made[name].n, weight * search.candidates[name].view.n / made[name].n))
-    # Real rows stay at weight 1 in every arm, so that penalties on the model mean the same in all.
+        even = weight * search.candidates[name].view.n / made[name].n
+        masses.append(spread.get(name, Recipe()).masses(made[name].n, weight if name in spread else even))
     rng = stream(search.seed, "blend", "fit", path)
-    return search.learner.fit(stack(views), np.concatenate(masses) if weights else None, rng=rng)
+    if not weights:
+        return search.learner.fit(kept, None, rng=rng)
+    mass = np.concatenate(masses)
+    return search.learner.fit(stack(views).take(mass > 0), mass[mass > 0], rng=rng)
 
 
 def _score(
-    search: Search, part: Part, kept: View, made: Mapping[str, View], weights: Mapping[str, float], held: View
+    search: Search,
+    part: Part,
+    kept: View,
+    made: Mapping[str, View],
+    weights: Mapping[str, float],
+    held: View,
+    recipes: Mapping[str, Recipe] | None = None,
 ) -> float:
-    judged = judge(search.learner, fit_mix(search, part.name, kept, made, weights), held)
+    judged = judge(search.learner, fit_mix(search, part.name, kept, made, weights, recipes), held)
     return score_of(target_of(held, "the fold"), judged) if isinstance(judged, np.ndarray) else judged
 
 
-def _trial(search: Search, folds: Sequence[Fold], weights: Mapping[str, float]) -> Trial | None:
-    """The paired gains of a mix over real rows alone; None if a candidate's training fails."""
+def gains_of(search: Search, folds: Sequence[Fold], weights: Mapping[str, float]) -> Floats:
+    """[folds] paired gains of a plain mix.
+
+    Raises:
+        SterlingError: if a training fails.
+    """
+    return np.array([_score(search, f.part, f.kept, f.made, weights, f.held) - f.alone for f in folds])
+
+
+def try_mix(search: Search, folds: Sequence[Fold], weights: Mapping[str, float]) -> Trial | None:
+    """Try a plain mix; None, and recorded, if the training fails: the candidate added last is to blame."""
     try:
-        scores = [_score(search, f.part, f.kept, f.made, weights, f.held) for f in folds]
+        gains = gains_of(search, folds, weights)
     except SterlingError as error:
-        _fail(search, next(reversed(list(weights))), error.message)  # the one that was added last
+        fail(search, next(reversed(list(weights))), error.message)
         return None
-    trial = Trial(dict(weights), np.array(scores) - np.array([f.alone for f in folds]))
+    rows = float(np.mean([sum(f.made[name].n for name in weights) for f in folds]))
+    trial = Trial(dict(weights), gains, effective=rows)
     search.on_event("tried", trial.as_json())
     return trial
 
 
-def try_all(
-    search: Search, folds: Sequence[Fold], again: Sequence[Fold], worths: Mapping[str, float]
-) -> tuple[tuple[Trial, ...], Trial | None]:
-    """Each candidate at its centre and around it; a second one added to the best; the best tried again.
-
-    Args:
-        search: the terms; failures are recorded in it.
-        folds: of the first repeat, as `prepare` made them.
-        again: of further repeats, for the best mix alone: they saw none of the choosing.
-        worths: real-equivalent rows by candidate.
-
-    Returns:
-        Every mix that was tried, and the best of them over all repeats; None if no candidate could be tried.
-    """
-    tried: list[Trial] = []
-    for name in search.candidates:
-        if name not in search.failed:
-            tried += _one(search, folds, name, _centre(search, name, worths.get(name, 0.0)))
-    if not tried:
-        return (), None
-    singles = {next(iter(t.weights)): t for t in sorted(tried, key=lambda t: t.mean)}
-    best = max(singles.values(), key=lambda trial: trial.mean)
-    if search.effort == "fast":
-        tried += (around := _around(search, folds, best))
-        best = max([best, *around], key=lambda trial: trial.mean)
-    second = _second(search, folds, best, singles)
-    tried += [second] if second is not None else []
-    best = second if second is not None and _adds(second, best) else best
-    more = _trial(search, again, best.weights) if again else None
-    return tuple(tried), best if more is None else Trial(best.weights, np.concatenate([best.gains, more.gains]))
+def try_variant(search: Search, folds: Sequence[Fold], weights: Mapping[str, float], variant: str) -> Trial | None:
+    """Try a variant of a mix; None, and recorded in `search.refused`, where it rests on too few rows or fails."""
+    gains: list[float] = []
+    rows: list[float] = []
+    try:
+        for fold in folds:
+            recipes = recipes_for(variant, signs_of(search, fold, weights), weights)
+            if isinstance(recipes, Unmeasured):
+                return _refuse(search, variant, recipes.reason)
+            score = _score(search, fold.part, fold.kept, fold.made, weights, fold.held, recipes)
+            gains.append(score - fold.alone)
+            rows.append(sum(recipe.effective(fold.made[name].n) for name, recipe in recipes.items()))
+    except SterlingError as error:
+        return _refuse(search, variant, error.message)
+    trial = Trial(dict(weights), np.array(gains), variant, float(np.mean(rows)))
+    search.on_event("tried", trial.as_json())
+    return trial
 
 
-def _second(search: Search, folds: Sequence[Fold], best: Trial, singles: Mapping[str, Trial]) -> Trial | None:
-    """The best mix with the next best candidate added, where both gain by themselves."""
-    others = sorted((t for t in singles.values() if not t.weights.keys() <= best.weights.keys()), key=lambda t: -t.mean)
-    # A second look at noise is a second chance to be fooled.
-    if not others or min(others[0].mean, best.mean) <= NO_EFFECT:
-        return None
-    return _trial(search, folds, {**best.weights, **others[0].weights})
+def _refuse(search: Search, variant: str, reason: str) -> None:
+    search.refused[variant] = reason
+    search.on_event("refused", {"variant": variant, "reason": reason})
 
 
-def _adds(pair: Trial, best: Trial) -> bool:
-    """Whether the second candidate gains over the first by more than its standard error."""
-    return float((pair.gains - best.gains).mean()) > standard_error(pair.gains - best.gains)
-
-
-def _one(search: Search, folds: Sequence[Fold], name: str, centre: float) -> list[Trial]:
-    trial = _trial(search, folds, {name: centre})
-    if trial is None:
-        return []
-    return [trial] if search.effort == "fast" else [trial, *_around(search, folds, trial)]
-
-
-def _around(search: Search, folds: Sequence[Fold], start: Trial) -> list[Trial]:
-    """Lighter weights as long as they do better, else a heavier one."""
-    (name, centre), tried, best = next(iter(start.weights.items())), list[Trial](), start
-    for step in STEPS_DOWN:
-        trial = _trial(search, folds, {name: centre * step})
-        if trial is None:
-            return tried
-        tried.append(trial)
-        if trial.mean <= best.mean:
-            break
-        best = trial
-    heavier = min(HEAVIEST, centre * STEP_UP)
-    if best is start and heavier > centre:
-        trial = _trial(search, folds, {name: heavier})
-        tried += [] if trial is None else [trial]
-    return tried
-
-
-def _centre(search: Search, name: str, worth: float) -> float:
-    rows = max(1, search.candidates[name].view.n)
-    return min(HEAVIEST, max(worth, LEAST_CENTRE * search.train.n) / rows)
+def signs_of(search: Search, fold: Fold, names: Mapping[str, float]) -> Mapping[str, Signs]:
+    """The signs of a fold's candidates, read once."""
+    for name in names:
+        if name not in fold.signs:
+            rng = stream(search.seed, "blend", "signs", name, fold.part.name)
+            fold.signs[name] = read_signs(fold.kept, fold.made[name], rng=rng)
+    return fold.signs

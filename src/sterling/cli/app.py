@@ -7,6 +7,12 @@ from typing import Annotated, Literal
 
 import typer
 
+from sterling.cli.advise import advise
+from sterling.cli.ceiling import ceiling
+from sterling.cli.collapse import collapse
+from sterling.cli.cost import cost
+from sterling.cli.credit import credit
+from sterling.cli.judge_here import judge_here, verify
 from sterling.cli.options import (
     Entity,
     Fast,
@@ -25,7 +31,9 @@ from sterling.cli.options import (
     Target,
     Time,
 )
+from sterling.cli.order import order
 from sterling.cli.output import finish
+from sterling.cli.reach import reach
 
 app = typer.Typer(
     name="sterling",
@@ -287,6 +295,23 @@ def drill(
         from sterling.sources.atomic import write_text
 
         write_text(html, render_drill(result))
+
+
+app.command()(ceiling)
+app.command()(collapse)
+app.command()(cost)
+
+
+app.command()(credit)
+app.command()(reach)
+app.command()(order)
+
+
+app.command(name="judge-here")(judge_here)
+app.command()(verify)
+
+
+app.command()(advise)
 
 
 @app.command()

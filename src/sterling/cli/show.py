@@ -270,8 +270,11 @@ def _setting(setting: Field[Any]) -> str:
 
 
 def _show_rule_list() -> None:
+    from sterling.decide.grounds import GROUNDS
     from sterling.decide.rules import RULES
 
     out = console()
     for rule, text in RULES.items():
         out.print(Text.assemble((f"{rule:<5}", "bold"), text))
+        if rule in GROUNDS:
+            out.print(Padding(Text(f"rests on: {GROUNDS[rule]}", style="dim"), (0, 0, 0, 5)))

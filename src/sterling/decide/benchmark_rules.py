@@ -3,14 +3,24 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 
 from sterling.decide.facts import Case, names
+from sterling.decide.policy import Declared
 from sterling.decide.rulebook import plain
 from sterling.decide.sentences import joined, plural, sentence
 from sterling.kernel.estimate import Unmeasured
 from sterling.kernel.finding import Finding, RuleOutcome, Status, Verdict
 
+# What may be declared of data, and why it asks for real rows (D1).
+WHY_REAL: Mapping[Declared, str] = MappingProxyType(
+    {
+        "regional": "Culture or region is declared to matter",
+        "expert": "The labels are declared to need experts",
+        "safety": "Safety is declared to hang on it",
+    }
+)
 MEASURED = (Status.PASS, Status.FAIL, Status.WARN, Status.UNDECIDED)
 
 
@@ -84,15 +94,18 @@ def leak(case: Case) -> RuleOutcome | None:
 
 
 def stakes(case: Case) -> RuleOutcome | None:
-    """D1: with consequential stakes, synthetic rows are never used alone."""
-    declared = "consequential" in (case.facts.stakes, case.policy.stakes)
-    asks = case.facts.used_alone or case.facts.kind == "worth"
-    if not declared or not asks:
+    """D1: with consequential stakes, or data that are regional, expert or safety-critical, never synthetic alone."""
+    why = ["The stakes are declared consequential"] if case.consequential else []
+    why += [WHY_REAL[name] for name in case.declares if name in WHY_REAL]
+    if not why or not (case.facts.used_alone or case.facts.kind == "worth"):
         return None
+    what = joined([text if i == 0 else text[0].lower() + text[1:] for i, text in enumerate(why)], most=4)
     reason = (
-        "The stakes are declared consequential, so synthetic rows may not be used alone: train and test on real rows "
-        "from the people or places it will serve. `sterling blend` may add synthetic rows to them."
+        f"{what}, so synthetic rows may not be used alone: train and test on real rows from the people or places it "
+        "will serve. `sterling blend` may add synthetic rows to them."
     )
+    if "regional" in case.declares:
+        reason += " Name the column of the region as --slice, so that each is judged by itself."
     return RuleOutcome("D1", "REAL_REQUIRED", (), reason, Verdict.REAL_REQUIRED)
 
 

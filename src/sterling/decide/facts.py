@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from sterling.decide import causes
-from sterling.decide.policy import Policy, Stakes
+from sterling.decide.policy import Declared, Policy, Stakes
 from sterling.kernel.dataset import FittedOn
 from sterling.kernel.finding import Finding, Status
 
@@ -31,6 +31,9 @@ class Facts:
         target: name of the column to predict, where known.
         lacking: by candidate, columns of the real data that it lacks.
         declared: columns that were declared as target, group or time.
+        declares: what is declared of the data, beside what the policy declares: that culture or region matters ...
+        depths: by candidate, how many generations of generators lie between it and real rows.
+        rare: by class or slice that was asked for, how many real rows of it train.
         has_target: whether there is a column to predict, so that models are scored on the benchmark.
         chosen: the candidates in the adopted mix; None or empty where no mix was adopted.
     """
@@ -51,6 +54,9 @@ class Facts:
     target: str | None = None
     lacking: Mapping[str, tuple[str, ...]] = field(default_factory=dict[str, tuple[str, ...]])
     declared: tuple[str, ...] = ()
+    declares: tuple[Declared, ...] = ()
+    depths: Mapping[str, int] = field(default_factory=dict[str, int])
+    rare: Mapping[str, int] = field(default_factory=dict[str, int])
 
     @property
     def used_alone(self) -> bool:
@@ -75,6 +81,16 @@ class Case:
     facts: Facts
     policy: Policy
     beside: Sequence[Finding] = ()
+
+    @property
+    def consequential(self) -> bool:
+        """Whether the facts or the policy declare that a wrong model costs health, money or rights."""
+        return "consequential" in (self.facts.stakes, self.policy.stakes)
+
+    @property
+    def declares(self) -> tuple[Declared, ...]:
+        """What the facts or the policy declare of the data."""
+        return tuple(dict.fromkeys((*self.policy.declares, *self.facts.declares)))
 
     @property
     def who(self) -> str:

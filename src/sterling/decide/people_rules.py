@@ -59,7 +59,7 @@ def bias(case: Case) -> RuleOutcome | None:
         return None
     shown = joined([beyond(f) for f in bad])
     why = next((f.reason for f in bad if f.slice is not None and f.reason), bad[0].reason)
-    blocks = case.policy.bias == "block" or "consequential" in (case.facts.stakes, case.policy.stakes)
+    blocks = case.policy.bias == "block" or case.consequential
     mend = (
         "With these stakes it must not be used"
         if blocks

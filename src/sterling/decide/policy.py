@@ -15,9 +15,14 @@ from pathlib import Path
 from typing import Literal
 
 from sterling.decide.policy_file import PolicyFile, layered, preset_names
+from sterling.kernel.errors import InputError
 
 Stakes = Literal["low", "consequential"]
 Purpose = Literal["any", "privacy"]
+Declared = Literal["regional", "expert", "safety", "subjective"]
+DECLARED: tuple[Declared, ...] = ("regional", "expert", "safety", "subjective")
+Credentials = Literal["anyone", "qualified", "expert"]
+CREDENTIALS: tuple[Credentials, ...] = ("anyone", "qualified", "expert")  # ascending
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +65,72 @@ class MixTerms:
 
     se_factor: float
     no_effect: float
+
+
+@dataclass(frozen=True, slots=True)
+class LoopTerms:
+    """What a generator's own output, fed back to it, must keep.
+
+    Args:
+        replace: whether replacing the real rows by the generator's output is refused, or warned of.
+        keep: share of a real slice's mass that must be left after the generations asked for.
+        fresh_rows: fresh real rows per slice and generation that keep a slice alive.
+        least_rows: fewer fresh rows than this per slice and generation is no injection.
+        deep: from this depth on (rows made from rows that were made), a set warns.
+    """
+
+    replace: Literal["refuse", "warn"]
+    keep: float
+    fresh_rows: float
+    least_rows: float
+    deep: int
+
+
+@dataclass(frozen=True, slots=True)
+class OrderTerms:
+    """When another order of training is adopted.
+
+    Args:
+        se_factor: its gain over the plain mix must exceed its standard error this many times.
+    """
+
+    se_factor: float
+
+
+@dataclass(frozen=True, slots=True)
+class ReviewTerms:
+    """What people must have looked at.
+
+    Args:
+        error_max: share of wrong records that review must exclude; in high-error strata it is estimated instead.
+        agreement: mean agreement of annotators per record; below, labels are subjective.
+        kappa: chance-corrected agreement; below, labels are subjective.
+        required: whether the verdict waits for the review, or names it.
+        random_share: share of the reviewed rows drawn at random from the whole set.
+        overlap: reviewers who see each record without knowing of each other.
+        credentials: who may review: anyone; those who passed a test of known records; experts of the field.
+    """
+
+    error_max: float
+    agreement: float
+    kappa: float
+    required: Literal["yes", "no"]
+    random_share: float
+    overlap: int
+    credentials: Credentials
+
+
+@dataclass(frozen=True, slots=True)
+class RareTerms:
+    """When a class is too thin.
+
+    Args:
+        few: fewer real rows than this: synthetic rows for this class are the first candidate.
+        fewest: fewer than this: nothing can be judged on it.
+    """
+
+    few: int
+    fewest: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,12 +189,18 @@ class Policy:
         informs: measures whose failure is shown and asks for nothing.
         benchmark: what the real benchmark must offer.
         mix: when a mix is adopted.
+        loops: what a generator fed with its own output must keep.
+        order: when another order of training is adopted.
+        review: what people must have looked at.
+        rare: when a class is too thin.
         stop_below: a set worth less than this share of the real rows held is not worth generating.
         utility_by: judge D4 by the whole interval, or by the point alone as the field's rule does.
         labels_random: whether evenly spread label errors that cost no utility are tolerated, or always to be mended.
         bias: whether a broken bias bound asks to rebalance, or blocks.
         gate: what `gate` lets through.
         waivers: named exceptions.
+        declares: what is declared of the data: culture or region matters, labels need experts, safety hangs on it,
+            or what is right is a matter of judgement.
     """
 
     name: str
@@ -138,12 +215,17 @@ class Policy:
     informs: tuple[str, ...]
     benchmark: BenchmarkTerms
     mix: MixTerms
+    loops: LoopTerms
+    order: OrderTerms
+    review: ReviewTerms
+    rare: RareTerms
     stop_below: float
     utility_by: Literal["interval", "point"]
     labels_random: Literal["tolerate", "mend"]
     bias: Literal["rebalance", "block"]
     gate: GateTerms
     waivers: tuple[Waiver, ...] = ()
+    declares: tuple[Declared, ...] = ()
 
     @property
     def label(self) -> str:
@@ -161,6 +243,7 @@ def load_policy(
     stakes: Stakes | None = None,
     required: Sequence[str] | None = None,
     waivers: Sequence[Waiver] = (),
+    declares: Sequence[Declared] = (),
 ) -> Policy:
     """A policy by preset name or TOML file.
 
@@ -169,6 +252,7 @@ def load_policy(
         stakes: "consequential" makes any policy at least as strict as the preset of that name.
         required: measures that must be measured, whatever the command; None leaves the policy's own.
         waivers: further exceptions, such as a study's.
+        declares: what is declared of the data, beside what the policy itself declares.
 
     Raises:
         UnknownName: for a preset, key, measure or verdict that does not exist, with the nearest.
@@ -187,7 +271,8 @@ def load_policy(
         policy = _at_least(policy, load_policy("consequential"))
     if required is not None:
         policy = replace(policy, required=_for_every_kind(policy, tuple(required)))
-    return replace(policy, waivers=(*policy.waivers, *waivers))
+    declared = tuple(d for d in DECLARED if d in (*policy.declares, *declares))
+    return replace(policy, waivers=(*policy.waivers, *waivers), declares=declared)
 
 
 def waiver(rule: str, reason: str, *, until: str, by: str) -> Waiver:
@@ -238,6 +323,10 @@ def _parse(file: PolicyFile) -> Policy:
             se_factor=file.number("mix.se_factor", low=0.0, high=100.0),
             no_effect=file.number("mix.no_effect", low=0.0, high=1.0),
         ),
+        loops=_loops(file),
+        order=OrderTerms(se_factor=file.number("order.se_factor", low=0.0, high=100.0)),
+        review=_review(file),
+        rare=_rare(file),
         stop_below=file.number("worth.stop_below", low=0.0, high=1.0),
         utility_by="point" if file.choice("utility.judge", ("interval", "point")) == "point" else "interval",
         labels_random="mend" if file.choice("labels.random", ("tolerate", "mend")) == "mend" else "tolerate",
@@ -247,7 +336,46 @@ def _parse(file: PolicyFile) -> Policy:
             worse="refuse" if file.choice("gate.worse", ("name", "refuse")) == "refuse" else "name",
         ),
         waivers=_waivers(file),
+        declares=_declared(file),
     )
+
+
+def _declared(file: PolicyFile) -> tuple[Declared, ...]:
+    told = file.words("declares", DECLARED)
+    return tuple(d for d in DECLARED if d in told)
+
+
+def _loops(file: PolicyFile) -> LoopTerms:
+    return LoopTerms(
+        replace="warn" if file.choice("loops.replace", ("refuse", "warn")) == "warn" else "refuse",
+        keep=file.number("loops.keep", low=1e-6, high=1.0),
+        fresh_rows=file.number("loops.fresh_rows", low=0.0, high=1e9),
+        least_rows=file.number("loops.least_rows", low=0.0, high=1e9),
+        deep=file.count("loops.deep"),
+    )
+
+
+def _review(file: PolicyFile) -> ReviewTerms:
+    overlap = file.count("review.overlap")
+    if overlap < 1:
+        raise InputError(f"{file.where}: review.overlap is 0", mend="at least one person sees each record")
+    who = file.choice("review.credentials", CREDENTIALS)
+    return ReviewTerms(
+        error_max=file.number("review.error_max", low=1e-6, high=1.0),
+        agreement=file.number("review.agreement", low=0.0, high=1.0),
+        kappa=file.number("review.kappa", low=-1.0, high=1.0),
+        required="yes" if file.choice("review.required", ("yes", "no")) == "yes" else "no",
+        random_share=file.number("review.random_share", low=0.0, high=1.0),
+        overlap=overlap,
+        credentials="expert" if who == "expert" else "qualified" if who == "qualified" else "anyone",
+    )
+
+
+def _rare(file: PolicyFile) -> RareTerms:
+    few, fewest = file.count("rare.few"), file.count("rare.fewest")
+    if fewest > few:
+        raise InputError(f"{file.where}: rare.fewest is {fewest}, above rare.few, {few}", mend="let few be the larger")
+    return RareTerms(few=few, fewest=fewest)
 
 
 def _version(file: PolicyFile) -> str:
@@ -275,10 +403,37 @@ def _at_least(policy: Policy, strict: Policy) -> Policy:
             leaked_share=min(mine.leaked_share, theirs.leaked_share),
         ),
         mix=replace(policy.mix, se_factor=max(policy.mix.se_factor, strict.mix.se_factor)),
+        loops=_stricter_loops(policy.loops, strict.loops),
+        order=OrderTerms(max(policy.order.se_factor, strict.order.se_factor)),
+        review=_stricter_review(policy.review, strict.review),
+        rare=RareTerms(max(policy.rare.few, strict.rare.few), max(policy.rare.fewest, strict.rare.fewest)),
+        utility_by="interval" if strict.utility_by == "interval" else policy.utility_by,
         bias="block" if strict.bias == "block" else policy.bias,
         gate=replace(policy.gate, worse="refuse" if strict.gate.worse == "refuse" else policy.gate.worse),
         bounds={**policy.bounds, "utility": min(policy.bounds.get("utility", 1.0), strict.bounds["utility"])},
         decisive=tuple(dict.fromkeys((*policy.decisive, *strict.decisive))),
+    )
+
+
+def _stricter_loops(mine: LoopTerms, theirs: LoopTerms) -> LoopTerms:
+    return LoopTerms(
+        replace="refuse" if "refuse" in (mine.replace, theirs.replace) else "warn",
+        keep=max(mine.keep, theirs.keep),
+        fresh_rows=max(mine.fresh_rows, theirs.fresh_rows),
+        least_rows=max(mine.least_rows, theirs.least_rows),
+        deep=min(mine.deep, theirs.deep),
+    )
+
+
+def _stricter_review(mine: ReviewTerms, theirs: ReviewTerms) -> ReviewTerms:
+    return ReviewTerms(
+        error_max=min(mine.error_max, theirs.error_max),
+        agreement=max(mine.agreement, theirs.agreement),
+        kappa=max(mine.kappa, theirs.kappa),
+        required="yes" if "yes" in (mine.required, theirs.required) else "no",
+        random_share=max(mine.random_share, theirs.random_share),
+        overlap=max(mine.overlap, theirs.overlap),
+        credentials=CREDENTIALS[max(CREDENTIALS.index(t.credentials) for t in (mine, theirs))],
     )
 
 

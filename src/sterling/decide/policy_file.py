@@ -19,7 +19,7 @@ FOLDER = Path(__file__).parent
 # Every table and its keys; None: the keys are names of measures or commands, checked where they are read.
 KEYS: Mapping[str, tuple[str, ...] | None] = MappingProxyType(
     {
-        "name": (), "version": (), "about": (), "extends": (), "stakes": (), "purpose": (),
+        "name": (), "version": (), "about": (), "extends": (), "stakes": (), "purpose": (), "declares": (),
         "false_alarms": ("alpha",),
         "bounds": None,
         "required": None,
@@ -27,6 +27,10 @@ KEYS: Mapping[str, tuple[str, ...] | None] = MappingProxyType(
         "informs": ("measures",),
         "benchmark": ("difference", "discordant", "minority_rows", "leaked_share"),
         "mix": ("se_factor", "no_effect"),
+        "loops": ("replace", "keep", "fresh_rows", "least_rows", "deep"),
+        "order": ("se_factor",),
+        "review": ("error_max", "agreement", "kappa", "required", "random_share", "overlap", "credentials"),
+        "rare": ("few", "fewest"),
         "worth": ("stop_below",),
         "utility": ("judge",),
         "labels": ("random",),
@@ -172,6 +176,10 @@ class PolicyFile:
             if name not in known:
                 raise UnknownName.among(str(name), known, what=f"{what} for {path} ({self.where})")
         return tuple(str(name) for name in value)
+
+    def words(self, path: str, options: Sequence[str]) -> tuple[str, ...]:
+        """A list of a few words; absent is empty."""
+        return self._names(self.data.get(path, []), path, options, "word")
 
     def measures(self, path: str) -> tuple[str, ...]:
         """A list of measures."""

@@ -6,6 +6,7 @@ import math
 from collections.abc import Sequence
 from statistics import NormalDist
 
+from sterling.decide import review_rules
 from sterling.decide.facts import Case, names
 from sterling.decide.rulebook import plain
 from sterling.decide.sentences import interval, joined, number, plural, sentence
@@ -89,8 +90,12 @@ def utility(case: Case) -> RuleOutcome | None:
     if isinstance(finding.result, Unmeasured):
         return _cannot_say(case, finding, sentence(finding.result.reason, finding.result.mend))
     bound = tolerance(case, finding)
+    told, subjective = finding.status, review_rules.subjective(case)
+    if subjective:  # D13: what people do not agree on asks for more certainty
+        bound /= 2
+        told = _within(finding, finding.result, bound)
     gap = f"{number(finding.result.value)} [{number(finding.result.low)}, {number(finding.result.high)}]"
-    status = _by_point(finding.result, bound) if case.policy.utility_by == "point" else finding.status
+    status = _by_point(finding.result, bound) if case.policy.utility_by == "point" else told
     if status is Status.UNDECIDED:
         return _cannot_say(case, finding, _what_would_decide(case, finding, finding.result, bound, gap))
     if status is Status.FAIL:
@@ -113,6 +118,13 @@ def tolerance(case: Case, finding: Finding) -> float:
     if isinstance(judged, (int, float)) and not isinstance(judged, bool):
         return abs(float(judged))
     return abs(case.policy.bounds.get("utility", 0.05))
+
+
+def _within(finding: Finding, result: Estimate, bound: float) -> Status:
+    """What the interval that decides says of another bound than the one it was judged by."""
+    wide = _surer(finding)
+    low, high = (result.value + wide * (end - result.value) for end in (result.low, result.high))
+    return Status.FAIL if high < -bound else Status.PASS if low >= -bound else Status.UNDECIDED
 
 
 def _by_point(result: Estimate, bound: float) -> Status:

@@ -10,7 +10,17 @@ import datetime
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 
-from sterling.decide import benchmark_rules, causes, people_rules, quality_rules, value_rules
+from sterling.decide import (
+    benchmark_rules,
+    causes,
+    loop_rules,
+    order_rules,
+    people_rules,
+    quality_rules,
+    rare_rules,
+    review_rules,
+    value_rules,
+)
 from sterling.decide.facts import Case as Case
 from sterling.decide.facts import Facts as Facts
 from sterling.decide.policy import Policy, Waiver
@@ -25,6 +35,7 @@ DATA_RULES: tuple[Rule, ...] = (
     benchmark_rules.minority_rows,
     benchmark_rules.leak,
     benchmark_rules.stakes,
+    review_rules.declared_subjective,
 )
 FINDING_RULES: tuple[Rule, ...] = (
     benchmark_rules.columns,
@@ -34,9 +45,22 @@ FINDING_RULES: tuple[Rule, ...] = (
     quality_rules.coverage,
     quality_rules.labels,
     quality_rules.utility,
+    loop_rules.truncation,
+    loop_rules.recursion,
     value_rules.mix,
+    order_rules.order,
     value_rules.worth,
     value_rules.prices,
+    value_rules.ask_price,
+    review_rules.reviewed,
+    review_rules.subjectivity,
+)
+# What is said of a candidate whether or not anything was found; spoken once.
+CANDIDATE_RULES: tuple[Rule, ...] = (
+    value_rules.fitted_on,
+    loop_rules.depth,
+    rare_rules.rare,
+    review_rules.review,
 )
 STRENGTH = {verdict: place for place, verdict in enumerate(Verdict)}
 
@@ -115,7 +139,7 @@ def _judge(case: Case, waivers: Sequence[Waiver]) -> list[RuleOutcome]:
     for outcome in _on_findings(excused):
         texts = {waived[id(f)].text for f in excused.findings if f.name in outcome.because}
         spoken.append(replace(outcome, waived="; ".join(sorted(texts))))
-    spoken += [_waive_rule(o, waivers) for o in _speak((value_rules.fitted_on,), case)]
+    spoken += [_waive_rule(o, waivers) for o in _speak(CANDIDATE_RULES, case)]
     return [replace(o, candidate=case.candidate) for o in spoken]
 
 

@@ -17,6 +17,12 @@ REFUSED = {
     "RELABEL": "its labels are wrong",
 }
 
+# Outcomes that are the answer of their command where nothing stands against it: the strongest word first.
+ANSWERS = (
+    "MIX", "CAUGHT", "CONTINUE", "USE_ORDER", "USE_SIMPLEST", "BUY_REAL", "BUY_SYNTHETIC", "STOP", "TEACHER_BETTER",
+    "TEACHER_OPEN", "COLLECT_REAL", "RAISE_WEIGHT", "SAMPLE_MORE", "SCATTERED", "REACHED", "WORTH_LESS", "KEEP",
+)  # fmt: skip
+
 
 def summarise(decision: Decision, findings: Sequence[Finding]) -> str:
     """The answer for a reader who reads nothing else.
@@ -69,15 +75,14 @@ def _rows(worth: Estimate) -> str:
 def _ground(decision: Decision, findings: Sequence[Finding]) -> str:
     """What decided: the first rule's first sentence, and how many more there are."""
     if decision.verdict is Verdict.SHIP:
-        mixed = [r.reason for r in decision.rules if r.outcome == "MIX" and r.waived is None]
+        spoken = [r for r in decision.rules if r.outcome in ANSWERS and r.waived is None]
+        if spoken:
+            answer = min(spoken, key=lambda r: ANSWERS.index(r.outcome))
+            return answer.reason if answer.outcome == "MIX" else f"{answer.reason.partition('. ')[0].rstrip('.')}."
         passed = sum(f.status is Status.PASS for f in findings)
         left = sum(f.status is Status.UNDECIDED for f in findings)
         counted = f"{plural(passed, 'finding')} within bounds{f', {left} open' if left else ''}"
-        drilled = [r.reason.partition(". ")[0].rstrip(".") for r in decision.rules if r.outcome == "CAUGHT"]
-        if drilled:  # a drill: what was caught, and how many innocent plants alarmed
-            return f"{drilled[0]}."
-        clean = f"Nothing that was measured stands against it ({counted})."
-        return mixed[0] if mixed else clean
+        return f"Nothing that was measured stands against it ({counted})."
     forced = [r for r in decision.rules if r.verdict is decision.verdict and r.waived is None]
     if not forced:
         return "See the rules."

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from statistics import NormalDist
 
+from sterling.decide import spend
 from sterling.decide.facts import Case, names
 from sterling.decide.sentences import interval, joined, number, plural, sentence
 from sterling.kernel.estimate import Estimate, Unmeasured
@@ -70,7 +71,7 @@ def worth(case: Case) -> RuleOutcome | None:
 def prices(case: Case) -> RuleOutcome | None:
     """D6: with prices known, which is the cheaper way to one more real row's worth?"""
     found, rows = _worth(case), case.facts.candidate_rows.get(case.candidate or "", 0)
-    real, made = case.facts.prices.get("real_row"), case.facts.prices.get("synthetic_row")
+    real, made = case.facts.prices.get("real_row"), spend.row_price(case.facts.prices, case.candidate or "")
     if found is None or real is None or made is None or not rows:
         return None
     finding, value = found
@@ -79,11 +80,14 @@ def prices(case: Case) -> RuleOutcome | None:
         dear = "nothing" if value.high <= 0 else f"{number(cost / value.high)} or more"
         reason = f"A real row costs {number(real)}; one real row's worth of {case.who} costs {dear}: collect real rows."
         return RuleOutcome("D6", "COLLECT_REAL", because, reason)
-    marginal = _marginal(finding)
-    if marginal is not None and marginal * real < made:
+    # What the next row costs, where it differs from what the rows so far cost on average.
+    following = case.facts.prices.get("next_row", made)
+    slope = spend.slope_of(finding.evidence)
+    if slope is not None and slope[2] * real < following:
+        stopped = _stopped(rows, value, slope, following, real)
         reason = (
-            f"The next row of {case.who} costs {number(made)} and adds {number(marginal)} real rows' worth, "
-            f"{number(marginal * real)} in money: {rows:,} rows are enough."
+            f"The next row of {case.who} costs {number(following)} and adds {number(slope[0])} real rows' worth, "
+            f"{number(slope[0] * real)} in money: {rows:,} rows are enough{stopped}."
         )
         return RuleOutcome("D6", "ENOUGH", because, reason)
     if value.low > 0 and cost / value.low < real and math.isfinite(value.low):
@@ -95,11 +99,44 @@ def prices(case: Case) -> RuleOutcome | None:
     return None
 
 
-def _marginal(finding: Finding) -> float | None:
-    """Real rows' worth that one more synthetic row adds; None where the measure could not say."""
-    per_1000 = finding.evidence.get("marginal_per_1000")
-    known = isinstance(per_1000, (int, float)) and not isinstance(per_1000, bool)
-    return float(per_1000) / 1000 if known and isinstance(per_1000, (int, float)) else None
+def _stopped(rows: int, value: Estimate, slope: tuple[float, float, float], made: float, real: float) -> str:
+    """From which row on they no longer paid, where the curve can say."""
+    at = spend.break_even(rows, value.value, slope[0], made / real) if real > 0 else None
+    return "" if at is None or not 0 < at < rows else f"; they stopped paying at about {number(at)}"
+
+
+def ask_price(case: Case) -> RuleOutcome | None:
+    """D6: one of two prices is known, and the other one would decide: which, and where it would turn."""
+    found, rows = _worth(case), case.facts.candidate_rows.get(case.candidate or "", 0)
+    real, made = case.facts.prices.get("real_row"), spend.row_price(case.facts.prices, case.candidate or "")
+    if found is None or not rows or (real is None) == (made is None):
+        return None
+    finding, value = found
+    reason = None
+    if real is not None and value.high > 0:
+        reason = (
+            f"What a row of {case.who} costs is not known ([prices] synthetic_row). At {number(real)} a real row, they "
+            f"{_below('pay', real * value.low / rows)}{_above(real * value.high / rows)}."
+        )
+    if made is not None and value.value > 0:
+        low, high = made * rows / value.high, made * rows / value.low if value.low > 0 else math.inf
+        reason = (
+            f"What a real row costs is not known ([prices] real_row). At {number(made)} a row, those of {case.who} "
+            f"{_dearer(high)}do not pay if a real row costs less than {number(low)}."
+        )
+    return None if reason is None else RuleOutcome("D6", "ASK_PRICE", names([finding]), reason)
+
+
+def _below(what: str, limit: float) -> str:
+    return f"{what} for certain below {number(limit)} each" if limit > 0 else f"may {what} at a low price"
+
+
+def _above(limit: float) -> str:
+    return f", and do not pay above {number(limit)}" if math.isfinite(limit) else ""
+
+
+def _dearer(limit: float) -> str:
+    return f"pay if a real row costs more than {number(limit)}, and " if math.isfinite(limit) else ""
 
 
 def _worth(case: Case) -> tuple[Finding, Estimate] | None:

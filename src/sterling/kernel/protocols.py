@@ -167,6 +167,24 @@ class ScoringLearner(Protocol):
         ...
 
 
+@runtime_checkable
+class ContinuingLearner(Protocol):
+    """A learner that may go on from a model of its own: it takes `start` in `fit`."""
+
+    def cannot_continue(self) -> Unmeasured | None:
+        """Why it cannot, with these settings, and what to change; None if it can."""
+        ...
+
+
+@runtime_checkable
+class BudgetedLearner(Protocol):
+    """A learner that can be held to a budget of work."""
+
+    def within(self, visits: int, rows: int) -> Learner:
+        """The same learner, reading its `rows` rows at most so often that they make `visits` row visits in all."""
+        ...
+
+
 class Modality(Protocol):
     """What a record is."""
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+from sterling.decide.rulebook import OTHER_FINDINGS, WORDS
 from sterling.kernel import registry
 from sterling.kernel.errors import UnknownName
 from sterling.kernel.estimate import Estimate, Unmeasured
@@ -45,9 +46,14 @@ TONE = {
     Verdict.BLOCK: "stop",
 }
 # Outcomes that speak for a set.
-GOOD = frozenset({"SUBSTITUTE_OK", "MIX", "SYNTHETIC_PAYS", "TOLERATE", "ENOUGH"})
+GOOD = frozenset(
+    {"SUBSTITUTE_OK", "MIX", "SYNTHETIC_PAYS", "TOLERATE", "ENOUGH", "BUY_SYNTHETIC", "TEACHER_BETTER", "CONTINUE",
+     "USE_ORDER", "REACHED", "KEEP", "REVIEWED", "TARGETED_SYN", "SHARE"}
+)  # fmt: skip
 ORDER = (Status.FAIL, Status.WARN, Status.UNDECIDED, Status.PASS, Status.UNMEASURED, Status.NOT_APPLICABLE)
 MOST_SLICES = 200
+# Commands that read an answer, not data, and draw nothing by chance.
+NO_SEED = {"cost": "RUN --prices PRICES.toml", "advise": "ANSWERS.toml"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,6 +210,7 @@ def page_of(result: Result, *, audience: Audience, created: str) -> Page:
 def _titles(findings: Sequence[Finding]) -> dict[str, str]:
     """Plain words per measure: what the measure says of itself, else its name."""
     known = {"real_equivalent_rows": "Worth in real rows", "mix_gain": "Gain of the mix"}
+    known |= {name: words[:1].upper() + words[1:] for name, words in WORDS.items() if name in OTHER_FINDINGS}
     for name in dict.fromkeys(f.measure for f in findings):
         try:
             known.setdefault(name, mark_of(registry.resolve("measures", name)).title)
@@ -394,4 +401,6 @@ def _command(result: Result) -> str:
     policy = shlex.quote(result.policy.partition(" ")[0])
     if result.kind in ("run", "demo"):
         return f"sterling run study.toml    # seed {result.seed}"
+    if result.kind in NO_SEED:
+        return f"sterling {result.kind} {NO_SEED[result.kind]}"
     return f"sterling {result.kind} {' '.join(names)} --seed {result.seed} --policy {policy}"

@@ -25,8 +25,32 @@ class Drawing:
     key: str = ""
 
 
+def _generations(picture: Mapping[str, Json]) -> Drawing | None:
+    from sterling.report.generations import draw_generations  # it imports `Drawing` from here
+
+    return draw_generations(picture)
+
+
+def _ceiling(picture: Mapping[str, Json]) -> Drawing | None:
+    from sterling.report.ceiling_chart import draw_ceiling  # likewise
+
+    return draw_ceiling(picture)
+
+
+def _reach(picture: Mapping[str, Json]) -> Drawing | None:
+    from sterling.report.reach_map import reach_map  # it imports `Drawing` from here
+
+    return reach_map(picture)
+
+
 # A drawing takes the result's `picture` and gives SVG and legend, or None where it holds nothing to draw.
-DRAWINGS: Mapping[str, Callable[[Mapping[str, Json]], Drawing | None]] = MappingProxyType({})
+DRAWINGS: Mapping[str, Callable[[Mapping[str, Json]], Drawing | None]] = MappingProxyType(
+    {
+        "ceiling": _ceiling,
+        "generations": _generations,
+        "reach": _reach,
+    }
+)
 
 
 def draw(picture: Mapping[str, Json]) -> Drawing | None:

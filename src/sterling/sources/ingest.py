@@ -13,10 +13,12 @@ from sterling.kernel.dataset import Dataset, Lineage, Origin
 from sterling.kernel.errors import UnreadableInput
 from sterling.kernel.schema import Kind, Schema
 from sterling.modalities.tabular import Normal, Override, canonical, from_table, infer_normal, normalise
+from sterling.modalities.tabular.infer import PROVENANCE
 
 # pandas writes unnamed row labels under this name: positions, not data.
 ROW_LABELS = re.compile(r"__index_level_\d+__")
 SHOWN_CELLS = 3
+DEPTH = f"{PROVENANCE}depth"
 
 
 def ingest(
@@ -36,7 +38,7 @@ def ingest(
         origin: what its records are.
         overrides: what the user knows better. For sets that are not real they may name columns that
             the set lacks: one declaration serves the real data and all candidates.
-        lineage: how it came to be.
+        lineage: how it came to be; rows that carry a greater depth of their own (`_sterling_depth`) overrule it.
         notes: what reading had to repair already.
 
     Raises:
@@ -51,8 +53,16 @@ def ingest(
     wanted = {c: o for c, o in (overrides or {}).items() if origin is Origin.REAL or c in normal.storage}
     normal = replace(normal, table=_declared_missing(normal, wanted))
     schema = infer_normal(normal, overrides=wanted)
+    lineage = replace(lineage, depth=max(lineage.depth, _deepest(normal.table)))
     said = (*notes, *labels, *normal.notes, *_misfits(normal.table, schema))
     return from_table(normal.table, name=name, origin=origin, schema=schema, lineage=lineage, notes=said)
+
+
+def _deepest(table: pa.Table) -> int:
+    """The greatest depth that rows carry, as an exported mix writes it beside each; 0 where they carry none."""
+    if DEPTH not in table.column_names or not pa.types.is_integer(table.column(DEPTH).type):
+        return 0
+    return max(0, int(pc.max(table.column(DEPTH)).as_py() or 0))
 
 
 def overrule(dataset: Dataset, overrides: Mapping[str, Override]) -> Dataset:

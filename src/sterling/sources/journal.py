@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Generator, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 from sterling.kernel.dataset import Dataset
 from sterling.kernel.estimate import Estimate, Unmeasured
+from sterling.kernel.finding import Json
 
 
 def open_benchmark(dataset: Dataset, *, journal: Path | None, why: str, when: str) -> int:
@@ -28,27 +30,24 @@ def open_benchmark(dataset: Dataset, *, journal: Path | None, why: str, when: st
     """
     if journal is None:
         return 1
-    count = openings(journal, dataset.fingerprint) + 1
-    entry = {"fingerprint": dataset.fingerprint, "name": dataset.name, "why": why, "when": when, "opening": count}
-    journal.parent.mkdir(parents=True, exist_ok=True)
-    # One append of one line is atomic enough for several processes; a line that a crash tore is closed first.
-    torn = journal.is_file() and not journal.read_bytes().endswith(b"\n") and journal.stat().st_size > 0
-    line = ("\n" if torn else "") + json.dumps(entry, ensure_ascii=False, sort_keys=True) + "\n"
-    handle = os.open(journal, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
-    try:
-        os.write(handle, line.encode("utf-8", "surrogatepass"))
-        os.fsync(handle)
-    finally:
-        os.close(handle)
+    with appending(journal) as handle:  # counted and written in one breath: no two processes get the same number
+        count = openings(journal, dataset.fingerprint) + 1
+        append(
+            handle,
+            {"fingerprint": dataset.fingerprint, "name": dataset.name, "why": why, "when": when, "opening": count},
+        )
     return count
 
 
 def openings(journal: Path, fingerprint: str) -> int:
     """How often the benchmark with this fingerprint has been opened; torn lines do not count."""
-    if not journal.is_file():
-        return 0
-    lines = journal.read_text(encoding="utf-8", errors="replace").splitlines()
-    return sum(_fingerprint(line) == fingerprint for line in lines)
+    return sum(1 for _ in _of(journal, fingerprint))
+
+
+def since(journal: Path, fingerprint: str) -> str | None:
+    """When it was opened first, ISO 8601, or None if it never was."""
+    moments = [when for entry in _of(journal, fingerprint) if isinstance(when := entry.get("when"), str)]
+    return min(moments, default=None)
 
 
 def wear(openings: int, n: int) -> Estimate | Unmeasured:
@@ -77,9 +76,58 @@ def wear(openings: int, n: int) -> Estimate | Unmeasured:
     return Estimate(worst, 0.0, worst, n=n, level=0.95, method="worst case of adaptive reuse, sqrt(k / n)")
 
 
-def _fingerprint(line: str) -> str | None:
+@contextmanager
+def appending(path: Path) -> Generator[int]:
+    """The file opened for appending, its owner's alone, and no other process appending meanwhile.
+
+    Raises:
+        OSError: if it cannot be opened.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o600)
     try:
-        entry: Any = json.loads(line)
-    except ValueError:
-        return None
-    return entry.get("fingerprint") if isinstance(entry, dict) else None
+        try:
+            import fcntl
+
+            fcntl.flock(handle, fcntl.LOCK_EX)
+        except (ModuleNotFoundError, OSError):  # Windows, or a network file system: one writer at a time there
+            pass
+        yield handle
+    finally:
+        os.close(handle)
+
+
+def append(handle: int, entry: Mapping[str, Json]) -> None:
+    """Write one line; once this returns it survives kill -9 and a power cut. A line that a crash tore is closed first.
+
+    Raises:
+        OSError: if the disk is full.
+    """
+    size = os.lseek(handle, 0, os.SEEK_END)
+    torn = False
+    if size:
+        os.lseek(handle, size - 1, os.SEEK_SET)
+        torn = os.read(handle, 1) != b"\n"
+    line = ("\n" if torn else "") + json.dumps(entry, ensure_ascii=False, sort_keys=True, allow_nan=False) + "\n"
+    os.write(handle, line.encode("utf-8", "surrogatepass"))
+    os.fsync(handle)
+
+
+def entries(path: Path, *, holding: str) -> Iterator[dict[str, Json]]:
+    """The lines that hold a text, oldest first; torn lines, and lines that are no JSON objects, are passed over."""
+    if not path.is_file():
+        return
+    with path.open(encoding="utf-8", errors="replace") as lines:
+        for line in lines:
+            if holding not in line:
+                continue
+            try:
+                entry = json.loads(line)
+            except ValueError:
+                continue
+            if isinstance(entry, dict):
+                yield entry
+
+
+def _of(journal: Path, fingerprint: str) -> Iterator[dict[str, Json]]:
+    return (e for e in entries(journal, holding=fingerprint) if e.get("fingerprint") == fingerprint)

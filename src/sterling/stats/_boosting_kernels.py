@@ -56,7 +56,8 @@ def boost(
     sizes: Ints,
     categorical: Bools,
     kind: int,
-    base: Floats,
+    raw: Floats,
+    held_raw: Floats,
     rounds: int,
     leaves: int,
     min_leaf: int,
@@ -65,12 +66,15 @@ def boost(
     rate: float,
     l2: float,
 ) -> tuple[Int32s, Int32s, Words, Floats, Int32s, Int32s, Floats]:
-    """Grow all trees; see `boosting.boost`. Returns the model's arrays, and the held loss after each round."""
-    scores, n, m = base.size, y.size, held_y.size
+    """Grow all trees; see `boosting.boost`. Returns the model's arrays, and the held loss after each round.
+
+    `raw` [scores, n] and `held_raw` [scores, m] are the raw scores to start from; they are added to.
+    """
+    n, m = y.size, held_y.size
+    scores: int = raw.shape[0]
     trees, room = rounds * scores, rounds * scores * (2 * leaves - 1)
     column, children, value = np.zeros(room, np.int32), np.zeros((room, 2), np.int32), np.zeros(room)
     masks, roots, depths = np.zeros((room, 4), np.uint64), np.zeros(trees + 1, np.int32), np.zeros(trees, np.int32)
-    raw, held_raw = start_from(base, n), start_from(base, m)
     chance, g, h = np.empty((scores, n)), np.empty(n), np.empty(n)
     quanta, order, spare = np.empty(n, np.int64), np.arange(n).astype(np.int32), np.empty(n, np.int32)
     worth, blocks = np.zeros(words.shape[0]), np.arange(min(most_blocks, words.shape[0]))
@@ -609,6 +613,24 @@ def loss_of(raw: Floats, y: Floats, weight: Floats, kind: int) -> float:
 
 
 @compiled
+def raw_scores(
+    words: Words,
+    base: Floats,
+    column: Int32s,
+    children: Int32s,
+    masks: Words,
+    value: Floats,
+    roots: Int32s,
+    depths: Int32s,
+) -> Floats:
+    """[scores, n] the raw scores after the last tree."""
+    raw = start_from(base, words.shape[1])
+    for t in range(depths.size):
+        add_tree(words, roots[t], depths[t], column, children, masks, value, raw[t % base.size])
+    return raw
+
+
+@compiled
 def predict(
     words: Words,
     base: Floats,
@@ -621,9 +643,7 @@ def predict(
     kind: int,
 ) -> Floats:
     """[scores, n] chances or numbers (see `chances`)."""
-    raw = start_from(base, words.shape[1])
-    for t in range(depths.size):
-        add_tree(words, roots[t], depths[t], column, children, masks, value, raw[t % base.size])
+    raw = raw_scores(words, base, column, children, masks, value, roots, depths)
     out = np.empty((base.size, words.shape[1]))
     chances(raw, out, kind)
     return out

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -31,6 +31,8 @@ LARGEST = 1e300
 GOLDEN = 0.6180339887498949
 # A class that hardly a row has still gets a finite score to start from.
 LEAST_SHARE = 1e-12
+# Where a model goes on with rows of classes it never saw, those it knows keep this share at least.
+LEAST_KNOWN = 1e-3
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -147,10 +149,10 @@ class Boosted:
         children: [nodes, 2] where a row goes on; 1 is left; a leaf is its own child.
         masks: [nodes, 4] 256 bits: bit c is set where code c goes left.
         value: [nodes] what a leaf adds to the raw score.
-        roots: [trees + 1] first node of each tree.
+        roots: [trees + 1] first node of each tree, and how many nodes there are; trees that say nothing may share one.
         depths: [trees] longest way to a leaf.
-        held_loss: [rounds + 1] the held rows' mean loss before the first round and after each: log loss in nats, or
-            squared error; zeros without held rows.
+        held_loss: [rounds + 1] the held rows' mean loss before this fit's first round and after each: log loss in
+            nats, or squared error; zeros without held rows.
     """
 
     classes: int
@@ -174,7 +176,7 @@ class Boosted:
 
     @property
     def rounds(self) -> int:
-        """How many rounds of boosting it took."""
+        """How many rounds of boosting the last fit took."""
         return self.held_loss.size - 1
 
 
@@ -238,6 +240,7 @@ def boost(
     boosting: Boosting,
     weights: Floats | None = None,
     held: Held | None = None,
+    start: Boosted | None = None,
 ) -> Boosted:
     """Fit trees; the same input gives the same bytes.
 
@@ -248,6 +251,8 @@ def boost(
         boosting: how.
         weights: [n] >= 0; None for all 1.
         held: rows of the same kind; if given, rounds end early when their loss stays.
+        start: a model fitted on rows of the same codes and class numbers; its trees stay, and new ones are fitted to
+            what it leaves unsaid of these rows. One that knew a single class has learnt nothing to go on from.
 
     Returns:
         The model. Missing cells go to the side where they gain most; a category is cut in the order of its
@@ -261,23 +266,22 @@ def boost(
 
     heavy = _weights(y, weights)
     seen = np.unique(y[heavy > 0]).astype(np.int64) if classes else np.empty(0, dtype=np.int64)
-    kind = kernels.SQUARED if not classes else kernels.BINARY if seen.size == 2 else kernels.CLASSES
-    centre, unit = (0.0, 1.0) if classes else _standard(y, heavy)
-    outcome = _outcome(y, seen, centre, unit)
-    base = _base(outcome, heavy, seen.size)
-    tests = _held(coded, held, seen if classes else None)
-    flat = bool(heavy.sum() <= 0 or (seen.size < 2 if classes else not unit))
+    learnt = start is not None and not (classes and start.seen.size < 2)
+    first = _widened(start, seen, y, heavy) if start is not None and learnt else _first(y, seen, heavy, classes)
+    outcome, unit = _outcome(y, first.seen, first.centre, first.unit), first.unit
+    tests = _held(coded, held, first.seen if classes else None)
+    flat = bool(heavy.sum() <= 0 or (first.seen.size < 2 if classes else not unit))
     trees = kernels.boost(
         coded.words, outcome, heavy,
-        tests.coded.words, _outcome(tests.y, seen, centre, unit), _weights(tests.y, tests.weights),
+        tests.coded.words, _outcome(tests.y, first.seen, first.centre, unit), _weights(tests.y, tests.weights),
         coded.coder.sizes, coded.coder.categorical,
-        kind, base, 0 if flat or not coded.width else boosting.rounds,
+        _kind(first), _raw(first, coded), _raw(first, tests.coded), 0 if flat or not coded.width else boosting.rounds,
         max(1, min(boosting.leaves, y.size // boosting.min_leaf)), boosting.min_leaf,
         boosting.patience, max(1, boosting.most_columns // LANES), float(boosting.rate), float(boosting.l2),
     )  # fmt: skip
     with np.errstate(over="ignore"):  # the square of a number near the largest there is
         held_loss = trees[-1] * unit * unit
-    return Boosted(classes, seen, centre, unit, base, *trees[:-1], held_loss=held_loss)
+    return _joined(first, trees[:-1], held_loss)
 
 
 def predict(model: Boosted, coded: Coded) -> Floats:
@@ -289,7 +293,7 @@ def predict(model: Boosted, coded: Coded) -> Floats:
     """
     from sterling.stats import _boosting_kernels as kernels
 
-    kind = kernels.SQUARED if not model.classes else kernels.BINARY if model.seen.size == 2 else kernels.CLASSES
+    kind = _kind(model)
     said = kernels.predict(
         coded.words, model.base, model.column, model.children, model.masks, model.value, model.roots, model.depths, kind
     )
@@ -301,6 +305,77 @@ def predict(model: Boosted, coded: Coded) -> Floats:
     else:
         out[:, model.seen] = said.T
     return out
+
+
+def _kind(model: Boosted) -> int:
+    from sterling.stats import _boosting_kernels as kernels
+
+    return kernels.SQUARED if not model.classes else kernels.BINARY if model.seen.size == 2 else kernels.CLASSES
+
+
+def _raw(model: Boosted, coded: Coded) -> Floats:
+    """[scores, n] what a model says of rows, before it is made a chance."""
+    from sterling.stats import _boosting_kernels as kernels
+
+    return kernels.raw_scores(
+        coded.words, model.base, model.column, model.children, model.masks, model.value, model.roots, model.depths
+    )
+
+
+def _first(y: AnyArray, seen: Ints, heavy: Floats, classes: int) -> Boosted:
+    """The model of no trees: the mean."""
+    centre, unit = (0.0, 1.0) if classes else _standard(y, heavy)
+    base = _base(_outcome(y, seen, centre, unit), heavy, seen.size)
+    nodes = np.empty(0, dtype=np.int32)
+    return Boosted(
+        classes, seen, centre, unit, base,
+        column=nodes, children=np.empty((0, 2), dtype=np.int32), masks=np.empty((0, 4), dtype=np.uint64),
+        value=np.empty(0), roots=np.zeros(1, dtype=np.int32), depths=nodes, held_loss=np.zeros(1),
+    )  # fmt: skip
+
+
+def _widened(start: Boosted, seen: Ints, y: AnyArray, heavy: Floats) -> Boosted:
+    """The same model with a score for each class that only the new rows have: its share among them, at first."""
+    union = np.union1d(start.seen, seen).astype(np.int64)
+    if union.size == start.seen.size:
+        return start
+    known = np.r_[0.0, start.base] if start.seen.size == 2 else start.base
+    shares = np.array([heavy[y == k].sum() for k in union]) / heavy.sum()
+    old = np.searchsorted(union, start.seen)
+    base = np.log(np.maximum(shares, LEAST_SHARE) / max(LEAST_KNOWN, float(shares[old].sum())))
+    base[old] = known - np.log(np.exp(known - known.max()).sum()) - known.max()
+    # One tree per class and round now; a class that had none gets a leaf of value 0, one for all of them.
+    before, rounds, nothing = start.base.size, start.depths.size // start.base.size, start.column.size
+    roots, depths = np.full((rounds, union.size), nothing, np.int32), np.zeros((rounds, union.size), np.int32)
+    moved = old[-before:]
+    roots[:, moved], depths[:, moved] = start.roots[:-1].reshape(rounds, before), start.depths.reshape(rounds, before)
+    return replace(
+        start,
+        seen=union,
+        base=base,
+        column=np.append(start.column, np.int32(0)),
+        children=np.append(start.children, np.full((1, 2), nothing, np.int32), axis=0),
+        masks=np.append(start.masks, np.zeros((1, 4), np.uint64), axis=0),
+        value=np.append(start.value, 0.0),
+        roots=np.append(roots.ravel(), np.int32(nothing + 1)),
+        depths=depths.ravel(),
+    )
+
+
+def _joined(first: Boosted, trees: tuple[Int32s, Int32s, Words, Floats, Int32s, Int32s], held_loss: Floats) -> Boosted:
+    """A model with further trees."""
+    column, children, masks, value, roots, depths = trees
+    shift = np.int32(first.column.size)
+    return replace(
+        first,
+        column=np.concatenate([first.column, column]),
+        children=np.concatenate([first.children, children + shift]),
+        masks=np.concatenate([first.masks, masks]),
+        value=np.concatenate([first.value, value]),
+        roots=np.concatenate([first.roots[:-1], roots + shift]),
+        depths=np.concatenate([first.depths, depths]),
+        held_loss=held_loss,
+    )
 
 
 def _spread(n: int) -> slice | Ints:
