@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from sterling.decide.rulebook import OTHER_FINDINGS, WORDS
 from sterling.kernel import registry
 from sterling.kernel.errors import UnknownName
 from sterling.kernel.estimate import Estimate, Unmeasured
@@ -210,7 +209,6 @@ def page_of(result: Result, *, audience: Audience, created: str) -> Page:
 def _titles(findings: Sequence[Finding]) -> dict[str, str]:
     """Plain words per measure: what the measure says of itself, else its name."""
     known = {"real_equivalent_rows": "Worth in real rows", "mix_gain": "Gain of the mix"}
-    known |= {name: words[:1].upper() + words[1:] for name, words in WORDS.items() if name in OTHER_FINDINGS}
     for name in dict.fromkeys(f.measure for f in findings):
         try:
             known.setdefault(name, mark_of(registry.resolve("measures", name)).title)
