@@ -246,13 +246,15 @@ def test_two_processes_lose_nothing_and_a_killed_one_leaves_a_whole_state(tmp_pa
 
 def test_openings_of_which_nothing_is_known_count_and_those_of_known_questions_do_not(tmp_path: Path) -> None:
     one = from_frame(pa.table({"a": [1, 2, 3]}), name="one", origin=Origin.REAL)
-    for _ in range(3):
-        journal.open_benchmark(one, journal=tmp_path / "journal.jsonl", why="compare", when=NOW)
+    for why in ("drill", "run a", "run a", "compare"):  # the first run was killed and told nobody anything
+        journal.open_benchmark(one, journal=tmp_path / "journal.jsonl", why=why, when=NOW)
     assert queries.wear_of(tmp_path, one.fingerprint, rows=3).questions == 3
-    for _ in range(2):  # the third opening asked this, twice
+    for _ in range(2):  # the last opening asked this, twice
         queries.count(tmp_path, Question(one.fingerprint, "compare", "v"), when=NOW)
     found = queries.wear_of(tmp_path, one.fingerprint, rows=3)
-    assert (found.questions, found.openings, found.since) == (3, 3, NOW)
+    assert (found.questions, found.openings, found.since) == (3, 4, NOW)
+    journal.open_benchmark(one, journal=tmp_path / "journal.jsonl", why="compare", when=NOW)
+    assert queries.wear_of(tmp_path, one.fingerprint, rows=3).questions == 3
 
 
 def test_a_budget_refuses_new_questions_and_repeats_old_ones(tmp_path: Path) -> None:

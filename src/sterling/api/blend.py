@@ -68,6 +68,7 @@ def blend_sets(
     Raises:
         InputError: for input that is unreadable, misnamed or unrelated.
     """
+    from sterling.api.wear import with_wear
     from sterling.decide.policy import load_policy
 
     rules = load_policy(policy, stakes=stakes)
@@ -78,11 +79,12 @@ def blend_sets(
     mix = mixture(arena, rates.findings, learner=model, policy=rules, seed=seed, effort=effort, on_event=on_event)
     if out is not None:
         write_mix(arena, mix, out)
-    return conclude(
+    result = conclude(
         "blend", arena, (*rates.findings, *mix.findings), policy=rules, seed=seed, stakes=stakes,
         notes=(*arena.notes, *preset_notes(mix)),
         chosen=tuple(mix.weights), curve=rates.curve_json(), mix=mix_json(arena, mix), tables=tried_tables(mix),
     )  # fmt: skip
+    return with_wear(result, arena, policy=rules, learner=repr(model), on_event=on_event)
 
 
 def mixture(
@@ -116,10 +118,13 @@ def mixture(
     worths = {
         f.candidate: f.result.value
         for f in rates
-        if f.slice is None and f.candidate is not None and isinstance(f.result, Estimate)
+        if f.measure == "real_equivalent_rows"
+        and f.slice is None
+        and f.candidate is not None
+        and isinstance(f.result, Estimate)
     }
     candidates = {
-        c.name: Candidate(view, _refit(arena, c, (generators or {}).get(c.name)), origin[c.name])
+        c.name: Candidate(view, refit_of(arena, c, (generators or {}).get(c.name)), origin[c.name])
         for c, view in zip(arena.candidates, arena.views, strict=True)
         if allowed is None or c.name in allowed
     }
@@ -139,7 +144,7 @@ def mixture(
     )
 
 
-def _refit(
+def refit_of(
     arena: Arena, candidate: Dataset, generator: Generator | None
 ) -> Callable[[Ints, np.random.Generator], View] | None:
     """A function that refits a candidate's generator on some train rows; None for frozen files."""

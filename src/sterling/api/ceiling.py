@@ -10,6 +10,7 @@ from sterling.api.ceiling_result import Outlook, concluded
 from sterling.api.ceiling_teacher import hidden, target_of, teacher_of
 from sterling.api.compare import Stakes
 from sterling.api.inputs import Arena, Roles, load, prepare
+from sterling.api.wear import with_wear
 from sterling.api.worth import build_learner
 from sterling.kernel.dataset import Origin
 from sterling.kernel.errors import InputError
@@ -92,7 +93,8 @@ def ceiling(
     if audit is not None or errors is not None:
         found = _audited(arena, audit, verifier, errors, errors_in, seed=seed)
         outlook = _outlook(arena, found, model, seed=seed, effort=effort, on_event=on_event)
-    return concluded(arena, compared, outlook, teacher=teacher or "", policy=rules, seed=seed)
+    result = concluded(arena, compared, outlook, teacher=teacher or "", policy=rules, seed=seed)
+    return with_wear(result, arena, policy=rules, learner=repr(model), on_event=on_event)
 
 
 def _one_question(

@@ -112,6 +112,7 @@ def credit(
         InputError: for input that is unreadable, misnamed or unrelated, or a setting with one value.
     """
     from sterling.api.credit_result import concluded
+    from sterling.api.wear import with_wear
     from sterling.decide.policy import load_policy
 
     rules, model = load_policy(policy, stakes=stakes), build_learner(learner, settings)
@@ -125,7 +126,8 @@ def credit(
     found = measure(arena, made_by, learner=model, weight=weight, seed=seed, effort=effort, on_event=on_event)
     if out is not None:
         write(arena.candidates[0], found, out, without=without)
-    return concluded(arena, found, policy=rules, seed=seed, out=out, without=without)
+    result = concluded(arena, found, policy=rules, seed=seed, out=out, without=without)
+    return with_wear(result, arena, policy=rules, learner=repr(model), on_event=on_event)
 
 
 def measure(

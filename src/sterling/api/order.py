@@ -64,6 +64,7 @@ def order(
     Raises:
         InputError: for input that is unreadable, misnamed or unrelated.
     """
+    from sterling.api.wear import with_wear
     from sterling.blend.order import find_order
     from sterling.decide.policy import load_policy
 
@@ -84,11 +85,12 @@ def order(
         effort=effort,
         on_event=on_event,
     )
-    return conclude(
+    result = conclude(
         "order", arena, found.report.findings, policy=rules, seed=seed, stakes=stakes,
         notes=(*arena.notes, *([FAST] if effort == "fast" else [])), chosen=_chosen(found),
         tables=(found.report.table,), cost=dict(found.cost),
     )  # fmt: skip
+    return with_wear(result, arena, policy=rules, learner=repr(model), on_event=on_event)
 
 
 def _chosen(found: Orders) -> tuple[str, ...]:

@@ -96,6 +96,7 @@ def reach(
         InputError: for input that is unreadable, misnamed or unrelated.
     """
     from sterling.api.reach_result import concluded
+    from sterling.api.wear import with_wear
     from sterling.decide.policy import load_policy
 
     rules, model = load_policy(policy, stakes=stakes), build_learner(learner, ())
@@ -119,7 +120,8 @@ def reach(
         draw_map(arena, i, sampled=ours, learner=model, alpha=alpha, seed=seed, effort=effort, on_event=on_event)
         for i in range(len(arena.candidates))
     )
-    return concluded(arena, maps, policy=rules, seed=seed, real_row=real_row, rank=rank, alpha=alpha)
+    result = concluded(arena, maps, policy=rules, seed=seed, real_row=real_row, rank=rank, alpha=alpha)
+    return with_wear(result, arena, policy=rules, on_event=on_event)
 
 
 def _sampled(

@@ -12,7 +12,8 @@ from typing import Any, Literal
 from sterling.api.compare import conclude, judge
 from sterling.api.inputs import Arena, Roles, declare, load, prepare
 from sterling.api.settings import from_mapping
-from sterling.api.worth import exchange
+from sterling.api.wear import with_wear
+from sterling.api.worth import exchange, more_table
 from sterling.decide.policy import Policy, load_policy, waiver
 from sterling.decide.result import Result, parse_result, write_result
 from sterling.kernel.dataset import Dataset, Origin
@@ -194,6 +195,10 @@ def _generator(candidate: Candidate) -> Generator:
     return from_mapping("generators", str(candidate.generator), dict(candidate.set))
 
 
+def _generators(desk: Desk) -> dict[str, Generator]:
+    return {c.name: _generator(c) for c in desk.study.candidate if c.generator is not None}
+
+
 def _judge_all(desk: Desk, arena: Arena, failures: Mapping[str, str]) -> Result:
     """Compare each candidate, measure worth together, blend what may enter, and decide."""
     seed, stakes = desk.study.seed, desk.policy.stakes
@@ -205,13 +210,16 @@ def _judge_all(desk: Desk, arena: Arena, failures: Mapping[str, str]) -> Result:
         rates = _worth(desk, arena)
         mixed = _blend(desk, arena, rates, singles)
         findings += [*rates.findings, *mixed.findings]
+        notes += mixed.notes
         pictures = {"curve": rates.curve, "mix": mixed.mix, "chosen": _chosen(mixed)}
+        pictures["tables"] = (*rates.tables, *mixed.tables)
     else:
         notes.append("no target was declared: worth, utility and the mix need one ([real] target)")
-    return conclude(
+    result = conclude(
         "run", arena, tuple(findings), policy=desk.policy, seed=seed, stakes=stakes, notes=notes,
         prices=_prices(desk.study), **pictures,
     )  # fmt: skip
+    return with_wear(result, arena, policy=desk.policy, learner=repr(desk.learner), on_event=desk.on_event)
 
 
 def _chosen(mixed: Result) -> tuple[str, ...]:
@@ -241,15 +249,20 @@ def _compare(desk: Desk, arena: Arena, index: int) -> Result:
 
 def _worth(desk: Desk, arena: Arena) -> Result:
     desk.on_event("step", {"text": "measuring worth in real rows"})
+    generators = _generators(desk)
 
     def make() -> Result:
+        from sterling.api.blend import refit_of
+
+        made = {c.name: refit_of(arena, c, generators.get(c.name)) for c in arena.candidates}
         answer = exchange(
             arena, learner=desk.learner, seed=desk.study.seed, effort=desk.study.effort,
-            slices=desk.study.real.slices, on_event=desk.on_event,
+            slices=desk.study.real.slices, also="added", refits={n: f for n, f in made.items() if f is not None},
+            rare=(desk.policy.rare.few, desk.policy.rare.fewest), on_event=desk.on_event,
         )  # fmt: skip
         return conclude(
-            "worth", arena, answer.findings, policy=desk.policy, seed=desk.study.seed, stakes=desk.policy.stakes,
-            curve=answer.curve_json(),
+            "worth", arena, (*answer.findings, *answer.more), policy=desk.policy, seed=desk.study.seed,
+            stakes=desk.policy.stakes, curve=answer.curve_json(), tables=more_table(answer.more),
         )  # fmt: skip
 
     return desk.keep("worth", {"slices": list(desk.study.real.slices)}, _prints(arena), make)
@@ -257,11 +270,11 @@ def _worth(desk: Desk, arena: Arena) -> Result:
 
 def _blend(desk: Desk, arena: Arena, rates: Result, singles: Mapping[str, Result]) -> Result:
     """Search the mix among the candidates that may enter; writes the mixed set into the run folder."""
-    from sterling.api.blend import mix_json, mixture, write_mix
+    from sterling.api.blend import mix_json, mixture, preset_notes, tried_tables, write_mix
 
     allowed = [name for name, single in singles.items() if may_enter(single)]
     desk.on_event("step", {"text": f"searching the mix among: {', '.join(allowed) or 'no candidate'}"})
-    generators = {c.name: _generator(c) for c in desk.study.candidate if c.generator is not None}
+    generators = _generators(desk)
     folder = desk.out / "mix"
 
     def make() -> Result:
@@ -273,7 +286,8 @@ def _blend(desk: Desk, arena: Arena, rates: Result, singles: Mapping[str, Result
         written = write_mix(arena, mix, folder)
         return conclude(
             "blend", arena, mix.findings, policy=desk.policy, seed=desk.study.seed, stakes=desk.policy.stakes,
-            mix={**mix_json(arena, mix), "fingerprint": written.fingerprint},
+            mix={**mix_json(arena, mix), "fingerprint": written.fingerprint}, tables=tried_tables(mix),
+            notes=preset_notes(mix),
         )  # fmt: skip
 
     names: list[Json] = list(allowed)

@@ -71,6 +71,7 @@ def worth(
     Raises:
         InputError: for input that is unreadable, misnamed or unrelated.
     """
+    from sterling.api.wear import with_wear
     from sterling.decide.policy import load_policy
 
     rules = load_policy(policy, stakes=stakes)
@@ -84,10 +85,11 @@ def worth(
         rare=(rules.rare.few, rules.rare.fewest), on_event=on_event,
     )  # fmt: skip
     findings = (*answer.findings, *strangers, *answer.more)
-    return conclude(
+    result = conclude(
         "worth", arena, findings, policy=rules, seed=seed, stakes=stakes, notes=arena.notes,
         curve=answer.curve_json(), tables=more_table(answer.more),
     )  # fmt: skip
+    return with_wear(result, arena, policy=rules, learner=repr(model), on_event=on_event)
 
 
 def _related(real: Dataset, synthetic: Sequence[Any], schema: Path | None) -> tuple[list[Dataset], list[Finding]]:

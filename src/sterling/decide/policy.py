@@ -91,7 +91,7 @@ class OrderTerms:
     """When another order of training is adopted.
 
     Args:
-        se_factor: its lead over every other order, and over real rows alone, must exceed its standard error this many times.
+        se_factor: its lead over every other order and over real rows alone must exceed its standard error so often.
     """
 
     se_factor: float

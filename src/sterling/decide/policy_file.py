@@ -39,7 +39,9 @@ KEYS: Mapping[str, tuple[str, ...] | None] = MappingProxyType(
         "waiver": (),
     }
 )  # fmt: skip
-KINDS = ("compare", "worth", "blend", "run", "check", "demo", "drill", "collapse", "order", "credit", "reach", "ceiling")
+KINDS = (
+    "compare", "worth", "blend", "run", "check", "demo", "drill", "collapse", "order", "credit", "reach", "ceiling",
+)  # fmt: skip
 # Measures of what is kept of the real set's share, where a bound of 0 would tolerate everything.
 SHARES_KEPT = ("slice_coverage", "representation", "rare_modes", "unique_values", "hapax", "distinct_n")
 # Measures whose number is an area under the curve, where one half is chance.

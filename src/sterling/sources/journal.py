@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Generator, Iterator, Mapping
+from collections.abc import Container, Generator, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -42,6 +42,22 @@ def open_benchmark(dataset: Dataset, *, journal: Path | None, why: str, when: st
 def openings(journal: Path, fingerprint: str) -> int:
     """How often the benchmark with this fingerprint has been opened; torn lines do not count."""
     return sum(1 for _ in _of(journal, fingerprint))
+
+
+def unanswered(journal: Path, fingerprint: str, *, answered: Container[int]) -> int:
+    """Reasons for which the benchmark was opened and no answer is known to have been given.
+
+    What was stopped on its way told nobody anything: it does not count where the same was asked again and answered,
+    and counts once however often it was tried.
+
+    Args:
+        journal: the file.
+        fingerprint: of the benchmark.
+        answered: numbers of the openings, from 1, of which the answer is known.
+    """
+    why = [str(entry.get("why")) for entry in _of(journal, fingerprint)]
+    known = {reason for number, reason in enumerate(why, start=1) if number in answered}
+    return len({reason for number, reason in enumerate(why, start=1) if number not in answered} - known)
 
 
 def since(journal: Path, fingerprint: str) -> str | None:

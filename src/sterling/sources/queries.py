@@ -59,7 +59,7 @@ class Wear:
     Args:
         rows: of the benchmark.
         openings: how often it was opened.
-        questions: different questions it has answered; an opening of which no question is known counts as one.
+        questions: different questions it has answered; openings of which no question is known count as one per reason.
         since: when it was opened first, ISO 8601; None if that is not known.
     """
 
@@ -106,7 +106,7 @@ def wear_of(home: Path, benchmark: str, *, rows: int) -> Wear:
     asked = list(_asked(home, benchmark))
     told = {_text(e, "key") for e in asked if e.get("kind") != "refused"}
     accounted = {opening for e in asked if (opening := _number(e.get("opening")))}
-    silent = max(0, opened - len(accounted))
+    silent = journal.unanswered(home / "journal.jsonl", benchmark, answered=accounted)
     return Wear(rows, opened, len(told) + silent, journal.since(home / "journal.jsonl", benchmark))
 
 
