@@ -79,6 +79,7 @@ def searched(seed: int, count: int = 12) -> Search:
     return Search(rows(200, 7000 + seed), rows(300, 8000 + seed), made, Counting(), seed, "low", "fast", 0.002, silent)
 
 
+@pytest.mark.slow
 def test_two_good_of_twelve_are_found_where_greedy_trains_more() -> None:
     hits, poison, trainings = 0, 0, []
     for seed in range(4):

@@ -152,6 +152,7 @@ def test_harm_is_rare() -> None:
     assert np.mean(guarded) > 0
 
 
+@pytest.mark.slow
 def test_consequential_stakes_ask_for_more() -> None:
     def adopted(stakes: Any) -> int:
         return sum(

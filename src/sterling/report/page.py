@@ -366,10 +366,10 @@ def _mix_sources(mix: Mapping[str, Json] | None, small: str | None) -> tuple[tup
 
 
 def _mix_facts(mix: Mapping[str, Json] | None) -> tuple[tuple[str, str], ...]:
-    """Everything about the mix that is not its table of sources."""
+    """Everything about the mix that no table holds."""
     if mix is None:
         return ()
-    return _flat({key: value for key, value in mix.items() if key != "sources"})
+    return _flat({key: value for key, value in mix.items() if key not in ("sources", "variants")})
 
 
 def _flat(facts: Mapping[str, Json]) -> tuple[tuple[str, str], ...]:
