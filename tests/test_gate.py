@@ -56,6 +56,25 @@ def test_ship_passes() -> None:
     assert answer.paragraph == "Passed: the verdict of this compare is SHIP under policy default 1."
 
 
+@pytest.mark.parametrize("kind", ["credit", "reach", "cost", "ceiling", "a stranger's"])
+def test_what_judges_no_set_is_refused(kind: str, tmp_path: Path, cli) -> None:
+    """Such an answer is SHIP where nothing speaks against it: that must not let a set pass."""
+    with pytest.raises(InputError, match=f"the answer of `{kind}`, which judges no set") as told:
+        gate(result(kind=kind))
+    assert "compare, worth, blend or run" in told.value.mend
+    write_result(tmp_path / "r.json", result(kind=kind))
+    said = cli("gate", tmp_path / "r.json")
+    assert (said.code, "Passed" in said.out + said.err) == (2, False)
+
+
+@pytest.mark.parametrize(
+    "kind", ["compare", "worth", "blend", "run", "demo", "check", "drill", "collapse", "order", "advise"]
+)
+def test_what_judges_a_set_is_judged(kind: str) -> None:
+    assert gate(result(kind=kind)).passed
+    assert not gate(result(Verdict.FIX, (FIX,), kind=kind)).passed
+
+
 @pytest.mark.parametrize("verdict", [v for v in Verdict if v is not Verdict.SHIP])
 def test_everything_else_is_refused_with_rules_and_findings(verdict: Verdict) -> None:
     answer = gate(result(verdict, (replace(FIX, verdict=verdict),)))

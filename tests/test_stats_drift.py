@@ -41,12 +41,16 @@ def test_a_shrinking_slice_settles_where_the_formula_says(lam: float) -> None:
     for _ in range(400):
         trained = lam + (1 - lam) * rho * trained
     assert trained == pytest.approx(drift.stable_share(lam, rho))
-    assert drift.fresh_share(drift.stable_share(lam, rho), rho) == pytest.approx(lam)
+    # The advice is for the output, which keeps rho of what the training data keep.
+    output = rho * drift.stable_share(lam, rho)
+    assert drift.fresh_share(output, rho) == pytest.approx(lam)
     assert drift.kept((rho, rho), 400, mode="inject", fresh=lam) == pytest.approx(rho * drift.stable_share(lam, rho))
 
 
 def test_edges_of_the_shares() -> None:
     assert drift.fresh_share(0.8, 1.0) == 0.0
+    assert drift.fresh_share(0.8, 0.8) == pytest.approx(1.0)
+    assert drift.fresh_share(0.8, 0.79) is None
     assert drift.stable_share(0.0, 1.0) == 1.0
     assert drift.stable_share(0.0, 0.5) == 0.0
     assert drift.second_rho(0.0, 0.0, mode="replace") == 0.0
@@ -57,6 +61,27 @@ def test_edges_of_the_shares() -> None:
 def test_the_second_rate_is_read_back(mode: drift.Mode) -> None:
     second = drift.kept((0.8, 0.6), 2, mode=mode, fresh=0.1)
     assert drift.second_rho(0.8, second, mode=mode, fresh=0.1) == pytest.approx(0.6)
+
+
+@pytest.mark.parametrize("mode", ["accumulate", "budget"])
+@pytest.mark.parametrize("real", [0.2, 1.0, 5.0])
+def test_real_rows_weigh_as_many_as_they_are(mode: drift.Mode, real: float) -> None:
+    outputs: list[float] = []
+    for _ in range(10):
+        outputs.append(0.8 * (real + sum(outputs)) / (real + len(outputs)))
+    assert drift.second_rho(*outputs[:2], mode=mode, real=real) == pytest.approx(0.8)
+    assert drift.kept((0.8, 0.8), 10, mode=mode, real=real) == pytest.approx(outputs[-1])
+    left = [drift.slowing(0.9, 0.85, t, mode=mode, real=real) for t in (2, 60)]
+    assert left[0] == pytest.approx(0.85)
+    assert left[1] < left[0]
+    assert drift.slowing(0.9, 0.85, 60, mode=mode, real=2 * real) < left[1]
+
+
+def test_what_a_generator_keeps_is_bounded_as_often_as_promised() -> None:
+    rng = np.random.default_rng(3)
+    for rho, due in ((0.9, 20.0), (0.5, 100.0)):
+        bounds = [drift.kept_rate(int(k), due, alpha=0.05) for k in rng.poisson(rho * due, 2000)]
+        assert np.mean([low <= rho <= high for _, low, high in bounds]) >= 0.89
 
 
 @pytest.mark.parametrize("mode", ["replace", "accumulate"])

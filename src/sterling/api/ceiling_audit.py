@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from sterling.api.ceiling_teacher import class_codes, target_of
@@ -17,7 +18,7 @@ from sterling.kernel.view import Column, View
 if TYPE_CHECKING:
     import pyarrow as pa
 
-    from sterling.kernel.view import Bools
+    from sterling.kernel.view import AnyArray, Bools
     from sterling.stats.error_law import Clustering, Counts
     from sterling.stats.slices import Cut
 
@@ -35,12 +36,12 @@ class Audit:
     """Checked labels.
 
     Args:
-        rate: share of wrong labels with its exact interval.
+        rate: share of wrong labels with its exact interval, of which each end holds with 95 %: the law of the review.
         wrong: wrong labels found; None where the rate was stated.
-        counts: by region and true class.
+        counts: by region and true class, of rows that did not choose the region.
         region: where they pile up, or the whole set.
         clustering: the test of that; None where the rate was stated.
-        inside: rate of wrong labels in the region; None where there is one region only.
+        inside: rate of wrong labels in the region, by rows that did not choose it; None where there is one region.
         verifier: counts (right kept, right, wrong kept, wrong) of a verifier, where its column was named.
     """
 
@@ -70,7 +71,8 @@ def read_audit(arena: Arena, column: str, *, verifier: str | None, level: float,
     """
     import numpy as np
 
-    from sterling.stats.error_law import clustering_of, counts_of
+    from sterling.decide.review_rules import LEVEL
+    from sterling.stats.error_law import counts_of
     from sterling.stats.proportions import clopper_pearson
 
     made, view = arena.candidates[0], arena.views[0]
@@ -86,18 +88,19 @@ def read_audit(arena: Arena, column: str, *, verifier: str | None, level: float,
         raise InputError(f"no row of {made.name} was checked in {column!r}", mend="fill it in for a random sample")
     cuts = _cuts(arena.train_view)
     codes = [cut.assign(view.column(cut.name))[rows] for cut in cuts]
-    found = clustering_of(wrong[rows], cuts, codes, alpha=ALPHA, rng=stream(seed, "ceiling", "clustering"))
+    found, held = named_apart(wrong[rows], cuts, codes, seed=seed)
     region = Region()
     if found.column is not None and found.cell is not None:
         region = Region(cuts[found.column], found.cell)
-    place = region.of(view)[rows]
+    judged = rows[held]
+    place = region.of(view)[judged]
     counts = counts_of(
-        wrong[rows], place, None if truth is None else truth[rows], classes=len(given.levels or ()), alpha=ALPHA
+        wrong[judged], place, None if truth is None else truth[judged], classes=len(given.levels or ()), alpha=ALPHA
     )
-    inside = clopper_pearson(int(wrong[rows][place == 0].sum()), int((place == 0).sum()), level=level)
+    inside = clopper_pearson(int(wrong[judged][place == 0].sum()), int((place == 0).sum()), level=level)
     hits = int(wrong[rows].sum())
     return Audit(
-        clopper_pearson(hits, int(rows.size), level=level),
+        clopper_pearson(hits, int(rows.size), level=LEVEL),
         hits,
         counts,
         region,
@@ -105,6 +108,39 @@ def read_audit(arena: Arena, column: str, *, verifier: str | None, level: float,
         inside if region.cut is not None else None,
         None if verifier is None else _verified(arena, verifier, rows, wrong[rows]),
     )
+
+
+def named_apart(wrong: Bools, cuts: Sequence[Cut], codes: Sequence[AnyArray], *, seed: int) -> tuple[Clustering, Bools]:
+    """Where wrong labels pile up, and the rows that may say how many there are.
+
+    The slice is looked for in a random half of the rows. That half picked the slice because it looked bad, so its
+    rate there is too high; the other half knows nothing of the choice, and its exact interval covers.
+
+    Args:
+        wrong: [n] of the checked rows.
+        cuts: how columns fall into slices.
+        codes: per cut, [n] slice of each row.
+        seed: of the run.
+
+    Returns:
+        The test on one half, and [n] which rows to estimate on: the other half where a slice was named, else all.
+
+    Source: sample splitting, Cox 1975, Biometrika 62:441.
+    """
+    import numpy as np
+
+    from sterling.stats.error_law import clustering_of
+
+    naming = stream(seed, "ceiling", "halves").permutation(wrong.size) < wrong.size // 2
+    found = clustering_of(
+        wrong[naming], cuts, [c[naming] for c in codes], alpha=ALPHA, rng=stream(seed, "ceiling", "clustering")
+    )
+    if found.column is None or found.cell is None:
+        return found, np.ones(wrong.size, dtype=bool)
+    inside = codes[found.column][~naming] == found.cell
+    if inside.all() or not inside.any():  # nothing is left to say how bad it is there, or elsewhere
+        return replace(found, cell=None), np.ones(wrong.size, dtype=bool)
+    return found, ~naming
 
 
 def stated_audit(arena: Arena, errors: float, where: str | None) -> Audit:

@@ -11,7 +11,7 @@ from sterling.api.compare import inputs_of
 from sterling.api.inputs import Arena
 from sterling.decide.sentences import interval, number
 from sterling.kernel.estimate import Estimate, Measured, Unmeasured
-from sterling.kernel.finding import Better, Decision, Finding, Json, RuleOutcome, Status, Verdict
+from sterling.kernel.finding import Better, Finding, Json, RuleOutcome, Status, Verdict
 from sterling.kernel.table import Table
 from sterling.stats.bounds import status_of
 from sterling.stats.error_law import clustered_error, majority_error, recursion_error, verified
@@ -52,6 +52,7 @@ def concluded(
 ) -> Result:
     """Fold the comparison with the teacher and the outlook on wrong labels into a result."""
     from sterling.decide.result import Result
+    from sterling.decide.rules import folded
 
     findings: list[Finding] = []
     rules: list[RuleOutcome] = []
@@ -70,16 +71,9 @@ def concluded(
         findings += _error_findings(outlook, policy, seed)
         rules += error_rules(outlook, policy)
         tables += _error_tables(outlook)
-    verdicts = [rule.verdict for rule in rules if rule.verdict is not None]
-    decision = Decision(
-        verdict=min(verdicts, key=list(Verdict).index, default=Verdict.SHIP),
-        policy=policy.label,
-        rules=tuple(rules),
-        unmeasured=tuple(f.name for f in findings if f.status is Status.UNMEASURED),
-    )
     return Result(
-        "ceiling", decision, tuple(findings), inputs_of(arena), seed, policy.label, notes=tuple(notes),
-        tables=tuple(tables), picture=picture,
+        "ceiling", folded(rules, findings, policy.label), tuple(findings), inputs_of(arena), seed, policy.label,
+        notes=tuple(notes), tables=tuple(tables), picture=picture,
     )  # fmt: skip
 
 
@@ -109,6 +103,7 @@ def _teacher_findings(compared: Compared | Unmeasured, seed: int) -> list[Findin
         ]
     c, lead = compared, compared.lead
     status = Status.WARN if lead.high <= 0 else Status.PASS if lead.low > 0 else Status.UNDECIDED
+    behind = Status.WARN if c.gap.high < 0 else Status.PASS if c.gap.low >= 0 else Status.UNDECIDED
     said = f"teacher {c.metric} {interval(c.teacher)}, trained on real rows {interval(c.target)}"
     scores: dict[str, Json] = {
         who: {"value": e.value, "low": e.low, "high": e.high}
@@ -121,7 +116,7 @@ def _teacher_findings(compared: Compared | Unmeasured, seed: int) -> list[Findin
             "teacher_ceiling", lead, status, f"{said}: a lead of {interval(lead)}",
             params={"seed": seed, "metric": c.metric, "bound": 0.0}, evidence={**scores, "chance": c.chance},
         ),
-        _finding("student_gap", c.gap, Status.PASS if c.gap.high >= 0 else Status.WARN,
+        _finding("student_gap", c.gap, behind,
                  f"a model trained on the synthetic rows alone has {c.metric} {interval(c.student)}, "
                  f"{interval(c.gap)} against one trained on the real rows", params={"seed": seed}),
         _finding("student_kept", kept, Status.PASS,
@@ -213,13 +208,21 @@ def _error_findings(outlook: Outlook, policy: Policy, seed: int) -> list[Finding
         status = status_of(audit.inside.low, audit.inside.high, most, better="lower")
         found.append(
             _finding("audited_error", audit.inside, status,
-                     f"{interval(audit.inside)} of the labels in {where} are wrong", better="lower", where=where,
+                     f"{interval(audit.inside)} of the labels in {where} are wrong{_apart(audit)}",
+                     better="lower", where=where,
                      params={"bound": most, "seed": seed})
         )  # fmt: skip
     found += _verifier_findings(audit)
     if isinstance(outlook.found, Unmeasured):
         return [*found, _finding("predicted_error", outlook.found, Status.UNMEASURED, "", better="lower")]
     return found + [f for one in outlook.found[-1:] for f in _foretold_findings(one, audit, policy, seed)]
+
+
+def _apart(audit: Audit) -> str:
+    """Which rows say so: not those that the slice was named by."""
+    if audit.wrong is None or audit.inside is None:
+        return ""
+    return f" (of the {audit.inside.n:,} checked rows there that had no part in naming it)"
 
 
 def _audit_words(audit: Audit) -> str:
@@ -270,12 +273,13 @@ def _verifier_findings(audit: Audit) -> list[Finding]:
         why = Unmeasured(f"{wrong} wrong and {right} right labels were checked", "check more rows, wrong ones too")
         return [_finding("kept_error", why, Status.UNMEASURED, "", better="lower")]
     phi, psi = clopper_pearson(right_kept, right), clopper_pearson(wrong_kept, wrong)
+    rate = clopper_pearson(wrong, wrong + right)
     ends = [
         verified(p, keeps_right=f, keeps_wrong=s)
         for p, f, s in (
-            (audit.rate.value, phi.value, psi.value),
-            (audit.rate.low, phi.high, psi.low),
-            (audit.rate.high, phi.low, psi.high),
+            (rate.value, phi.value, psi.value),
+            (rate.low, phi.high, psi.low),
+            (rate.high, phi.low, psi.high),
         )
     ]
     if isinstance(ends[0], Unmeasured):

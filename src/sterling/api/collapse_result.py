@@ -73,17 +73,18 @@ def _forecasts(told: Sequence[Forecast]) -> Table | None:
     for f in told:
         came: Json = None if f.observed is None else round(f.observed[0], 3)
         held = "" if f.held is None else "yes" if f.held else "no"
-        bracket = f"{f.low:.2f}-{f.high:.2f}"
-        rows.append((f.what, f.mode, round(f.rhos[0], 3), round(f.rhos[1], 3), bracket, came, held))
+        bracket, sure = (f"{low:.2f}-{high:.2f}" for low, high in ((f.low, f.high), f.sure))
+        rows.append((f.what, f.mode, round(f.rhos[0], 3), round(f.rhos[1], 3), bracket, sure, came, held))
     asked = [f for f in told if f.held is not None]
     held = sum(f.held is True for f in asked)
     note = (
         "Share of the real value that is left. The bracket runs from rho1 rho2^(T-1) to rho1^T (for accumulate and "
-        "inject, the same rates through their own recursion); it held where the interval of what came meets it"
+        "inject, the same rates through their own recursion), with luck from the ends of both generations' intervals; "
+        "the bracket held where the interval of what came meets it"
     )
     note += f": {held} of {len(asked)}." if asked else "."
     title = f"Foretold from two generations for generation {told[0].until}"
-    return Table(title, ("what", "mode", "rho1", "rho2", "bracket", "came", "held"), tuple(rows), note)
+    return Table(title, ("what", "mode", "rho1", "rho2", "bracket", "with luck", "came", "held"), tuple(rows), note)
 
 
 def _needs(traces: Sequence[Trace], limits: Limits) -> Table | None:
@@ -92,13 +93,17 @@ def _needs(traces: Sequence[Trace], limits: Limits) -> Table | None:
     found = needs(trace, limits)[:MOST_SLICES]
     if not found:
         return None
-    rows: list[tuple[Json, ...]] = [(n.slice, n.real, round(n.rho, 3), f"{n.lam:.0%}", n.rows) for n in found]
+    rows: list[tuple[Json, ...]] = [
+        (n.slice, n.real, round(n.rho, 3), n.known, "none" if n.lam is None else f"{n.lam:.0%}", n.rows) for n in found
+    ]
     note = (
-        f"From the {trace.mode} loop. The share r (1 - rho) / (1 - r rho) keeps r = {limits.keep:.0%} of a slice; "
-        f"never fewer than {limits.fresh_rows:g} rows, for luck alone halves a slice that gets half as many in one "
-        f"generation of ten; below {limits.least_rows:g} it dies out."
+        f"From the {trace.mode} loop: rho is what the generator keeps of what it is fitted on, the slice's own where it "
+        "is certain, else that of rare slices together, else 1 (luck explains the loss). With a share "
+        f"r (1 - rho) / (rho (1 - r)) real, the output keeps r = {limits.keep:.0%}; where rho is below r, none does: "
+        f"mend the generator. Never fewer than {limits.fresh_rows:g} rows, for luck alone halves a slice that gets half "
+        f"as many in one generation of ten; below {limits.least_rows:g} it dies out."
     )
-    columns = ("slice", "real rows", "rho", "share", "fresh rows each")
+    columns = ("slice", "real rows", "rho", "from", "share", "fresh rows each")
     return Table("Fresh real rows per generation", columns, tuple(rows), note, owner_only=True)
 
 

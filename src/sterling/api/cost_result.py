@@ -13,7 +13,7 @@ from sterling.decide.policy import load_policy
 from sterling.decide.sentences import number
 from sterling.decide.spend import Bill, Lot, Option, Sum, headroom, options, per_unit
 from sterling.kernel.estimate import Estimate, Measured, Unmeasured
-from sterling.kernel.finding import Decision, Finding, Json, RuleOutcome, Status, Verdict
+from sterling.kernel.finding import Finding, Json, RuleOutcome, Status, Verdict
 from sterling.kernel.table import Table
 from sterling.run.costs import Costs, Spent, Stage
 
@@ -89,23 +89,17 @@ class Books:
 def concluded(books: Books, source: Result) -> Result:
     """Fold the books into a result of kind "cost"."""
     from sterling.decide.result import Result
+    from sterling.decide.rules import folded
 
     ways = options(books.bill, books.lots, books.prices)
     findings = (*_shares(books), *(f for lot in books.lots for f in _per_lot(books, lot)))
     rules = (*_next(books, ways), *_rules(books, source), *_asked(books))
-    verdicts = [rule.verdict for rule in rules if rule.verdict is not None]
-    decision = Decision(
-        verdict=min(verdicts, key=list(Verdict).index, default=Verdict.SHIP),
-        policy=source.policy,
-        rules=rules,
-        unmeasured=tuple(f.name for f in findings if f.status is Status.UNMEASURED),
-    )
     notes = [] if books.journaled else ["there is no journal beside this result: seconds and tokens are not known"]
     if books.costs.reused:
         notes.append(f"{books.costs.reused} steps were read back from earlier runs and cost nothing")
     return Result(
-        "cost", decision, findings, source.inputs, source.seed, source.policy, cost=_json(books), notes=tuple(notes),
-        tables=(_stages(books), _units(books), _ways(books, ways)),
+        "cost", folded(rules, findings, source.policy), findings, source.inputs, source.seed, source.policy,
+        cost=_json(books), notes=tuple(notes), tables=(_stages(books), _units(books), _ways(books, ways)),
     )  # fmt: skip
 
 

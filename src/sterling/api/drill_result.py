@@ -98,16 +98,10 @@ def concluded(
         applies; else FIX.
     """
     from sterling.decide.result import Result
+    from sterling.decide.rules import folded
 
     findings = tuple(_alarm(d, alpha) if d.fault.innocent else _floor(d, runs) for d in drilled)
     rules = _rules(base, drilled, passed=passed, stands_in=stands_in, alpha=alpha)
-    verdicts = [rule.verdict for rule in rules if rule.verdict is not None]
-    decision = Decision(
-        verdict=min(verdicts, key=list(Verdict).index, default=Verdict.SHIP),
-        policy=base.policy,
-        rules=rules,
-        unmeasured=tuple(f.name for f in findings if f.status is Status.UNMEASURED),
-    )
     sure = clopper_pearson(runs, runs, level=LEVEL).low
     notes = [
         *([FAST] if fast else []),
@@ -117,8 +111,8 @@ def concluded(
     ]
     plants = sum(tally.plants for d in drilled for tally in d.tried.values())
     return Result(
-        kind="drill", decision=decision, findings=findings, inputs=tuple(inputs), seed=base.seed, policy=base.policy,
-        cost={"plants": plants}, notes=tuple(notes),
+        kind="drill", decision=folded(rules, findings, base.policy), findings=findings, inputs=tuple(inputs),
+        seed=base.seed, policy=base.policy, cost={"plants": plants}, notes=tuple(notes),
     )  # fmt: skip
 
 

@@ -27,7 +27,8 @@ def gate(
         junit: write the answer as a JUnit file too.
 
     Raises:
-        InputError: if a file is no result envelope, or the baseline comes from another command.
+        InputError: if a file is no result envelope or an answer that judges no set, or the baseline comes from
+            another command.
     """
     from sterling.decide import gate as gates
     from sterling.decide.baseline import read_baseline

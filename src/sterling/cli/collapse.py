@@ -35,7 +35,7 @@ def collapse(
     json: JsonOut = None,
     html: HtmlOut = None,
 ) -> None:
-    """A generator on its own output: what is lost, and what keeps it.
+    """A generator on its own output: what is lost?
 
     Says which sign warns first, foretells the loss from two generations, and how many fresh real rows each slice needs.
     """

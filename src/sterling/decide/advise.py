@@ -12,7 +12,7 @@ from sterling.decide.facts import Facts
 from sterling.decide.inputs import InputRecord
 from sterling.decide.policy import Policy
 from sterling.decide.result import Result
-from sterling.decide.review_rules import AGREEMENT, KAPPA, REVIEWED
+from sterling.decide.review_rules import AGREEMENT, KAPPA, REVIEWED, share_wrong
 from sterling.decide.routes import Step, forbidden, rarest_in_test, rarest_in_train, route, title, what_would_change
 from sterling.decide.rules import decide, strongest
 from sterling.decide.sentences import joined, number, plural
@@ -21,7 +21,6 @@ from sterling.kernel.estimate import Estimate
 from sterling.kernel.finding import Decision, Finding, RuleOutcome, Status, Verdict
 from sterling.kernel.table import Table
 from sterling.stats.bounds import status_of
-from sterling.stats.proportions import clopper_pearson
 
 KIND = "advise"
 COMMANDS = "What to type"
@@ -123,7 +122,7 @@ def _told(answers: Answers, policy: Policy, *, candidate: str | None) -> tuple[F
                 Finding(measure, told, "higher", status, None, candidate, reason=reason, params={"bound": bar})
             )
     if a.reviewed:
-        share = clopper_pearson(a.wrong, a.reviewed)
+        share = share_wrong(a.wrong, a.reviewed)
         status = status_of(share.low, share.high, terms.error_max, better="lower")
         reason = f"Of {plural(a.reviewed, 'record')} that people looked at, {a.wrong:,} were wrong."
         params = {"bound": terms.error_max}

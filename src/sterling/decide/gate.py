@@ -12,11 +12,15 @@ from sterling.decide.policy import Policy, load_policy
 from sterling.decide.result import Result
 from sterling.decide.rules import strongest
 from sterling.decide.sentences import joined, number, plural
+from sterling.kernel.errors import InputError
 from sterling.kernel.estimate import Estimate
 from sterling.kernel.finding import Finding, Json, RuleOutcome, Status, Verdict
 
 # Beyond this many a list in the paragraph is cut: the result file has them all.
 MOST_NAMED = 6
+
+# Commands that judge a set, and advice, which is never SHIP. Other answers are SHIP by default, and mean no set.
+GATED = ("compare", "worth", "blend", "run", "demo", "check", "drill", "collapse", "order", "advise")
 
 # What findings that have a target are ideally.
 TARGET = 0.5
@@ -65,8 +69,13 @@ def gate(
             the waivers that the result itself records count.
 
     Raises:
-        InputError: if the baseline is the result of another command.
+        InputError: if the result judges no set, or the baseline is the result of another command.
     """
+    if result.kind not in GATED:
+        raise InputError(
+            f"this is the answer of `{result.kind}`, which judges no set",
+            mend="gate the result of compare, worth, blend or run",
+        )
     asked = policy if policy is not None else load_policy("default")
     rules = _waived_now(result.decision.rules, asked, today)
     # A verdict softened by nothing stays as it was decided: only a waiver of the gate's policy reopens it.

@@ -10,6 +10,7 @@ from sterling.decide.facts import Case, names
 from sterling.decide.sentences import joined, number, plural, sentence
 from sterling.kernel.estimate import Unmeasured
 from sterling.kernel.finding import Finding, RuleOutcome, Status, Verdict
+from sterling.stats.drift import stable_share
 
 # What a loop's modes are judged by, beside `retention`; the others warn.
 SIGNS = ("uncovered", "distinct_values", "hapax_kept", "distinct_words", "forecast")
@@ -90,26 +91,42 @@ def _refused(case: Case, finding: Finding, broken: list[Finding], because: tuple
 
 
 def _raise_real(case: Case, finding: Finding, broken: list[Finding], because: tuple[str, ...]) -> RuleOutcome:
-    lam, rows = (_share(finding, key) for key in ("lam", "rows"))
-    mode = case.candidate or "the loop"
+    lam, rows, rho = (_share(finding, key) for key in ("lam", "rows", "rho"))
+    mode, keep = case.candidate or "the loop", case.policy.loops.keep
     lost = _lost(finding, broken)
     if finding.params.get("truncated") is True:
         reason = f"Under {mode} {lost}: the generator drops it at once, and more real rows do not restore its output."
         return RuleOutcome("D10", "FIX_GENERATOR", because, reason, Verdict.FIX)
-    if lam is None or rows is None or lam > MOST_REAL:
+    if rho is None:
         return _stop(mode, finding, broken, because)
-    reason = (
-        f"Under {mode} {lost}. Give each generation {number(rows)} fresh real rows of such a slice "
-        f"({lam:.0%} of its rows): that keeps {case.policy.loops.keep:.0%} of its mass."
+    slice_ = finding.params.get("neediest")
+    whose = "rare slices" if finding.params.get("known") == "pooled" else str(slice_)
+    if lam is None or rows is None:
+        reason = (
+            f"Under {mode} {lost}. Of {whose} the generator keeps {rho:.0%} of what it is fitted on, so {keep:.0%} "
+            "cannot be reached by injection: mend the generator."
+        )
+        return RuleOutcome("D10", "FIX_GENERATOR", because, reason, Verdict.FIX)
+    if lam > MOST_REAL:
+        dear = f"To keep {keep:.0%} of {slice_}, {lam:.0%} of its rows would have to be fresh and real each time."
+        return _stop(mode, finding, broken, because, dear)
+    give = f"Give each generation {number(rows)} fresh real rows of {slice_}"
+    then = (
+        "luck alone explains its loss, and a slice that gets 5 keeps more than half of its mass 95 times in 100"
+        if finding.params.get("known") == "luck"
+        else f"of {whose} the generator keeps {rho:.0%} of what it is fitted on, and with {lam:.0%} of its rows real "
+        f"the output is expected to keep {max(keep, rho * stable_share(lam, rho)):.0%}"
     )
-    return RuleOutcome("D10", "RAISE_REAL", because, reason, Verdict.FIX)
+    return RuleOutcome("D10", "RAISE_REAL", because, f"Under {mode} {lost}. {give}: {then}.", Verdict.FIX)
 
 
-def _stop(mode: str, finding: Finding, failing: list[Finding], because: tuple[str, ...]) -> RuleOutcome:
+def _stop(
+    mode: str, finding: Finding, failing: list[Finding], because: tuple[str, ...], more: str = ""
+) -> RuleOutcome:  # fmt: skip
     first = _whole(finding, "stop_after")
     told = (failing[0] if failing else finding).reason or ""
     when = f"stop after generation {first}" if first >= 1 else "do not train on its output at all"
-    reason = sentence(f"Under {mode}, {when}", told)
+    reason = sentence(f"Under {mode}, {when}", told, more)
     return RuleOutcome("D10", "STOP", because, reason, Verdict.FIX)
 
 

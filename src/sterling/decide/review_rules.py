@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import bisect
 import math
 from collections.abc import Sequence
-from statistics import NormalDist
 
 from sterling.decide.facts import Case, names
 from sterling.decide.policy import ReviewTerms
 from sterling.decide.sentences import interval, joined, number, plural
 from sterling.kernel.estimate import Estimate
 from sterling.kernel.finding import Finding, RuleOutcome, Status, Verdict
+from sterling.stats.proportions import clopper_pearson, rows_to_exclude
 
 # Commands whose set leaves for training: what people must have seen.
 LEAVES = ("run", "advise")
@@ -20,39 +21,56 @@ AGREEMENT, KAPPA = "annotator_agreement", "annotator_kappa"
 # Strata that are reviewed apart, at most; a reviewer's day is no longer.
 MOST_STRATA = 8
 MOST_ROWS = 1_000_000
+# One law for asking and for judging: the exact upper bound that holds with 95 %.
+LEVEL = 0.90
+ALPHA = (1 - LEVEL) / 2
+
+
+def share_wrong(wrong: int, seen: int) -> Estimate:
+    """The share of wrong records with the interval that D12 goes by: each end holds with 95 %.
+
+    >>> share_wrong(0, 299).high <= 0.01 < share_wrong(0, 298).high
+    True
+    """
+    return clopper_pearson(wrong, seen, level=LEVEL)
 
 
 def zero_error_rows(error_max: float) -> int:
     """Rows without a single error that show, with 95 % confidence, that fewer than `error_max` are wrong.
 
     >>> zero_error_rows(0.01), zero_error_rows(0.005), zero_error_rows(0.05)
-    (300, 600, 60)
+    (299, 598, 59)
 
-    Source: rule of three, Hanley & Lippman-Hand 1983.
+    Source: `share_wrong` solved for the rows; the rule of three (Hanley & Lippman-Hand 1983) says 3 / error_max.
     """
-    return math.ceil(round(3 / error_max, 6))
+    return rows_to_exclude(0, error_max, alpha=ALPHA)
 
 
-def wilson_rows(share: float, error_max: float) -> int | None:
-    """Rows after which Wilson's 95 % interval lies at or below `error_max`, if the share stays as it is.
+def rows_more(wrong: int, seen: int, error_max: float) -> int | None:
+    """Rows to look at beside those seen, after which D12 passes if errors are found no more often.
 
     Args:
-        share: wrong records found so far, over records seen.
+        wrong: wrong records found so far.
+        seen: records looked at.
         error_max: the share that must be excluded.
 
     Returns:
-        Rows in all, or None where no number of rows would do.
+        0 where it passes already; None where no number of rows that people could see would do.
 
-    >>> wilson_rows(0.0, 0.01), wilson_rows(0.005, 0.01), wilson_rows(0.02, 0.01)
-    (381, 1522, None)
-
-    Source: Wilson 1927: p0 is the upper end where (p0 - p)^2 = z^2 p0 (1 - p0) / n.
+    >>> rows_more(0, 200, 0.01), rows_more(3, 600, 0.01), rows_more(2, 100, 0.01)
+    (99, 582, None)
     """
-    if share >= error_max:
+    if seen and share_wrong(wrong, seen).high <= error_max:
+        return 0
+    if wrong and wrong >= error_max * seen:
         return None
-    z = NormalDist().inv_cdf(0.975)
-    rows = z * z * error_max * (1 - error_max) / (error_max - share) ** 2
-    return math.ceil(rows) if rows <= MOST_ROWS else None
+
+    def enough(found: int) -> bool:
+        return wrong * rows_to_exclude(found, error_max, alpha=ALPHA) <= found * seen
+
+    tried = range(wrong, wrong + math.ceil(MOST_ROWS * error_max) + 1)
+    place = bisect.bisect_left(tried, x=True, key=enough)
+    return rows_to_exclude(tried[place], error_max, alpha=ALPHA) - seen if place < len(tried) else None
 
 
 def random_arm(rows: int, share: float) -> int:
@@ -134,10 +152,11 @@ def _more(finding: Finding, terms: ReviewTerms) -> str:
     """How many rows in all would decide, if errors stay as frequent."""
     if not isinstance(finding.result, Estimate):
         return ""
-    need = wilson_rows(finding.result.value, terms.error_max)
-    if need is None:
+    seen = finding.result.n
+    more = rows_more(round(finding.result.value * seen), seen, terms.error_max)
+    if more is None:
         return "at this rate no review would pass it"
-    return f"{plural(max(need - finding.result.n, 1), 'row')} more would decide"
+    return f"{plural(max(more, 1), 'row')} more would decide"
 
 
 def _who(terms: ReviewTerms) -> str:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from sterling.decide.answers import Answers
 from sterling.decide.policy import Policy
-from sterling.decide.review_rules import zero_error_rows
+from sterling.decide.review_rules import rows_more, zero_error_rows
 from sterling.decide.sentences import number, plural
 
 LATER = "a later issue"
@@ -262,13 +262,14 @@ def _order(answers: Answers, names: Names, policy: Policy) -> Step:
 
 
 def _review(answers: Answers, policy: Policy) -> Step:
-    rows = zero_error_rows(policy.review.error_max)
     who = {"expert": "experts", "qualified": "people who passed a test", "anyone": "people"}[policy.review.credentials]
     if "expert" in answers.declares:
         who = "experts"
-    left = max(rows - answers.reviewed, 0) if not answers.wrong else rows
+    most = policy.review.error_max
+    more = rows_more(answers.wrong, answers.reviewed, most)
+    left = zero_error_rows(most) if more is None else more  # more wrong than allowed: mended, and reviewed anew
     why = f"Drawn at random, seen by {who}: without an error, fewer than {policy.review.error_max:.1%} are wrong."
-    return Step(f"review {left:,} rows" if left else "keep the review's record", "", why)
+    return Step(f"review {plural(left, 'row')}" if left else "keep the review's record", "", why)
 
 
 def _gate(result: str) -> Step:

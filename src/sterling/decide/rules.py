@@ -122,6 +122,18 @@ def strongest(outcomes: Iterable[RuleOutcome], *, chosen: Sequence[str] | None =
     return min(asked, key=lambda v: STRENGTH[v], default=Verdict.SHIP)
 
 
+def folded(rules: Sequence[RuleOutcome], findings: Sequence[Finding], policy: str) -> Decision:
+    """A decision of the rules that spoke, for a command that says itself what they are.
+
+    Args:
+        rules: in the order in which they are to be read.
+        findings: what they rest on; those unmeasured are listed.
+        policy: label of the judge.
+    """
+    unmeasured = tuple(f.name for f in findings if f.status is Status.UNMEASURED)
+    return Decision(strongest(rules), policy, tuple(rules), unmeasured)
+
+
 def _cases(findings: Sequence[Finding], facts: Facts, policy: Policy) -> list[Case]:
     """One case per candidate, in the order they were first spoken of; findings on all of them come last."""
     named = [f.candidate for f in findings if f.candidate is not None]

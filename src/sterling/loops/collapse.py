@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +15,7 @@ from sterling.kernel.protocols import Generator, OnEvent
 from sterling.kernel.seeds import stream
 from sterling.kernel.task import Task
 from sterling.kernel.view import View
-from sterling.loops.injection import Injected, inject
+from sterling.loops.injection import MADE, RESERVE, Injected, inject
 from sterling.loops.reading import Examined
 from sterling.loops.vitals import examine
 from sterling.loops.watched import protected, watched
@@ -77,6 +77,7 @@ class Step:
         fresh: real rows among them that no generation had before.
         replayed: real rows among them that were used before.
         short: protected slices for which the reserve held too few fresh rows.
+        held: rows of each watched slice in what it was fitted on; of "inject" alone, the others follow from `made`.
     """
 
     generation: int
@@ -86,6 +87,7 @@ class Step:
     fresh: int = 0
     replayed: int = 0
     short: tuple[str, ...] = ()
+    held: Mapping[str, int] = field(default_factory=dict[str, int])
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +113,7 @@ class _Training:
     fresh: int = 0
     replayed: int = 0
     short: tuple[str, ...] = ()
+    held: Mapping[str, int] = field(default_factory=dict[str, int])
 
 
 @dataclass(slots=True)
@@ -167,7 +170,7 @@ def _step(course: Course, training: _Training, generation: int, mode: str) -> St
     seen = examine(real, view, declared=course.declared, least=course.least, seed=course.seed)
     return Step(
         generation, made, seen, training.data.rows, fresh=training.fresh, replayed=training.replayed,
-        short=training.short,
+        short=training.short, held=training.held,
     )  # fmt: skip
 
 
@@ -231,14 +234,17 @@ def _injected(course: Course, state: _State, generation: int) -> _Training:
     if state.used is None:
         state.used = np.zeros(reserve.rows, dtype=np.bool_)
     views = course.encode([course.start, last, reserve])
+    slices = watched(views, course.declared, least=course.least)
     chosen: Injected = inject(
-        protected(watched(views, course.declared, least=course.least)), state.used, rows=course.inject,
-        n_real=course.start.rows, n_made=last.rows, rng=stream(course.seed, "collapse", "inject", generation, "draw"),
+        protected(slices), state.used, rows=course.inject, n_real=course.start.rows, n_made=last.rows,
+        rng=stream(course.seed, "collapse", "inject", generation, "draw"),
     )  # fmt: skip
     state.used[chosen.fresh] = True
     parts = [_taken(last, np.flatnonzero(chosen.kept)), _taken(reserve, chosen.fresh), _taken(reserve, chosen.replayed)]
     data = _joined([p for p in parts if p.rows], name="inject")
-    return _Training(data, int(chosen.fresh.size), int(chosen.replayed.size), chosen.short)
+    added = np.concatenate([chosen.fresh, chosen.replayed])
+    held = {s.name: int(s.mask(MADE)[chosen.kept].sum() + s.mask(RESERVE)[added].sum()) for s in slices}
+    return _Training(data, int(chosen.fresh.size), int(chosen.replayed.size), chosen.short, held)
 
 
 def _taken(one: Dataset, rows: np.ndarray[Any, np.dtype[Any]]) -> Dataset:

@@ -5,12 +5,13 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Literal
 
 from sterling.kernel.estimate import Estimate, Unmeasured
 from sterling.kernel.finding import Finding, Json, Status
 from sterling.loops.alarms import Alarm, alarms
 from sterling.loops.collapse import Step, Trace
-from sterling.loops.forecast import Forecast, retention
+from sterling.loops.forecast import FORETOLD, LEVEL_FORETOLD, Forecast, rate, retention
 from sterling.loops.reading import VITALS, Counted, Reading
 from sterling.stats.bounds import status_of
 from sterling.stats.drift import fresh_share
@@ -48,15 +49,19 @@ class Need:
         slice: its name.
         real: real rows of it.
         rho: what each generation keeps.
-        lam: share of real rows in each generation's data that leaves `keep` of its mass.
-        rows: fresh real rows of it per generation.
+        known: where rho is from: the slice's own rows; those of all rare slices, where luck explains its own; or
+            neither: luck explains both, and rho is 1.
+        lam: share of real rows in each generation's data with which the output keeps `keep` of its mass; None where
+            no share does.
+        rows: fresh real rows of it per generation; None where no number is enough.
     """
 
     slice: str
     real: int
     rho: float
-    lam: float
-    rows: int
+    known: Literal["own", "pooled", "luck"]
+    lam: float | None
+    rows: int | None
 
 
 def findings_of(trace: Trace, limits: Limits) -> list[Finding]:
@@ -113,18 +118,27 @@ def needs(trace: Trace, limits: Limits) -> list[Need]:
         return []
     last = trace.steps[-1]
     failing = {s.name for s in lost(last, limits)}
-    pooled = last.seen.of("rare_slices")
+    # The first generation was fitted on the real rows: what it keeps is a rate.
+    pooled = trace.steps[0].seen.of("rare_slices")
     base = 1.0 if pooled is None or pooled.high >= 1 else min(1.0, pooled.value)
-    found: list[Need] = []
-    for one in last.seen.slices:
-        if one.why == "pair" and one.name not in failing:
-            continue
-        left, _, high = retention(one, last.seen, alpha=(1 - LEVEL) / 2)
-        left = left if high < 1 else base  # what luck explains is no rate
-        rho = left ** (1 / last.generation)
-        lam = fresh_share(limits.keep, rho)
-        found.append(Need(one.name, one.real, rho, lam, max(math.ceil(limits.fresh_rows), math.ceil(lam * one.real))))
-    return sorted(found, key=lambda n: (-n.lam, n.real, n.slice))
+    each = limits.alpha / max(1, len(last.seen.slices))
+    found = [
+        _need(one, trace, limits, base=base, alpha=each)
+        for one in last.seen.slices
+        if one.why != "pair" or one.name in failing
+    ]
+    return sorted(found, key=lambda n: (n.lam is not None, -(n.lam or 0.0), n.real, n.slice))
+
+
+def _need(one: Counted, trace: Trace, limits: Limits, *, base: float, alpha: float) -> Need:
+    rho, _, high = rate(one.name, trace, alpha=alpha)
+    known = "own" if high < 1 else "pooled" if base < 1 else "luck"
+    rho = rho if known == "own" else base  # what luck explains is no rate
+    lam = fresh_share(limits.keep, rho)
+    seen = trace.steps[-1].seen
+    due = one.real / seen.n * seen.m
+    rows = None if lam is None else max(math.ceil(limits.fresh_rows), math.ceil(lam * due))
+    return Need(one.name, one.real, rho, known, lam, rows)
 
 
 def _whole(trace: Trace, failing: list[Counted], warned: tuple[Alarm, ...], limits: Limits) -> Finding:
@@ -151,13 +165,15 @@ def _params(
     """What the rules must know of a mode beside its number."""
     last = trace.steps[-1]
     dropped = {s.name for s in lost(trace.steps[0], limits)}
-    asked = [n for n in needs(trace, limits) if not failing or n.slice == failing[0].name]
+    gone = {s.name for s in failing}
+    asked = next((n for n in needs(trace, limits) if not failing or n.slice in gone), None)
     first = [_lost_from(trace, limits), *(a.generation for a in warned if VITALS[a.vital].bound is not None)]
     return {
         "bound": limits.keep, "mode": trace.mode, "generation": last.generation, "slices": len(last.seen.slices),
         "lost": [s.name for s in failing[:50]], "truncated": any(s.name in dropped for s in failing),
         "stop_after": min((g for g in first if g is not None), default=1) - 1,
-        "lam": asked[0].lam if asked else None, "rows": asked[0].rows if asked else None,
+        "lam": asked and asked.lam, "rows": asked and asked.rows, "rho": asked and asked.rho,
+        "neediest": asked and asked.slice, "known": asked and asked.known,
         "fresh": sum(s.fresh for s in trace.steps), "replayed": sum(s.replayed for s in trace.steps),
         "spent": next((s.generation for s in trace.steps if s.short), None),
         "failure": None if trace.failure is None else trace.failure.message,
@@ -165,18 +181,25 @@ def _params(
 
 
 def foretold(one: Forecast, limits: Limits, *, last: int) -> Finding:
-    """The bracket of what is left of rare slices: it decides only where the generation foretold was not run."""
-    status = status_of(one.low, one.high, limits.keep, better="higher")
+    """What two generations foretell of rare slices: it decides only where the generation foretold was not run.
+
+    Two rates are no interval of known level, so the ends of both generations' intervals are used: see LEVEL_FORETOLD.
+    """
+    low, high = one.sure
+    status = status_of(low, high, limits.keep, better="higher")
     if status is Status.FAIL and one.until <= last:
         status = Status.WARN
     reason = (
         f"From two generations, {one.what} are foretold to keep {one.low:.0%} to {one.high:.0%} by generation "
-        f"{one.until}, if the loss goes on as it began."
+        f"{one.until}, if the loss goes on as it began; with the luck of both, {low:.0%} to {high:.0%}."
     )
     value = (one.low + one.high) / 2
+    params: dict[str, Json] = {
+        "bound": limits.keep, "until": one.until, "rhos": list(one.rhos), "bracket": [one.low, one.high]
+    }  # fmt: skip
     return Finding(
-        "forecast", Estimate(value, one.low, one.high, 2, LEVEL, "bracket of two rates of loss"), "higher", status,
-        candidate=one.mode, reason=reason, params={"bound": limits.keep, "until": one.until, "rhos": list(one.rhos)},
+        "forecast", Estimate(value, low, high, 2, LEVEL_FORETOLD, FORETOLD), "higher", status, candidate=one.mode,
+        reason=reason, params=params,
     )  # fmt: skip
 
 

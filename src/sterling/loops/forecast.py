@@ -5,15 +5,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from sterling.loops.collapse import Trace
+from sterling.loops.collapse import Step, Trace
 from sterling.loops.reading import VITALS, Counted, Examined
-from sterling.stats.drift import Mode, kept, second_rho, slowing
+from sterling.stats.drift import Mode, kept, kept_rate, second_rho, slowing
 from sterling.stats.proportions import ratio_bounds
 
 LEVEL = 0.95
 # A slice of fewer real rows loses or gains more by luck in one generation than a rate could show.
 LEAST_COUNT = 30
 MOST_SLICES = 6
+# MEASURED below: how often what came lay within `Forecast.sure`.
+LEVEL_FORETOLD = 0.9
+FORETOLD = "two rates of loss, with their luck"
 # Numbers of different things: luck alone takes them ever more slowly, and a generator's own loss need not slow down.
 SLOWING = ("distinct_values", "distinct_rows", "hapax_kept", "distinct_words")
 SIGNS = ("rare_slices", "uncovered", "distinct_values", "distinct_rows", "hapax_kept", "distinct_words", "genericness")
@@ -30,6 +33,7 @@ class Forecast:
         until: the generation that is foretold.
         low: lower end of the bracket.
         high: upper end.
+        sure: the bracket with what luck may have done to both generations.
         observed: value and interval at that generation; None where it was not run.
     """
 
@@ -39,6 +43,7 @@ class Forecast:
     until: int
     low: float
     high: float
+    sure: tuple[float, float]
     observed: tuple[float, float, float] | None = None
 
     @property
@@ -49,7 +54,9 @@ class Forecast:
         return min(1.0, self.observed[1]) <= self.high + 1e-9 and self.observed[2] >= self.low - 1e-9
 
 
-def bracket(rhos: tuple[float, float], until: int, *, mode: Mode, fresh: float = 0.0) -> tuple[float, float]:
+def bracket(
+    rhos: tuple[float, float], until: int, *, mode: Mode, fresh: float = 0.0, real: float = 1.0
+) -> tuple[float, float]:
     """What is left at a generation if the loss goes on as in the second one, and if it goes on as in the first.
 
     Under "replace" the ends are rho1 rho2^(T-1) and rho1^T.
@@ -57,7 +64,7 @@ def bracket(rhos: tuple[float, float], until: int, *, mode: Mode, fresh: float =
     >>> [round(x, 3) for x in bracket((0.9, 0.95), 5, mode="replace")]
     [0.59, 0.733]
     """
-    ends = [kept(pair, until, mode=mode, fresh=fresh) for pair in (rhos, (rhos[0], rhos[0]))]
+    ends = [kept(pair, until, mode=mode, fresh=fresh, real=real) for pair in (rhos, (rhos[0], rhos[0]))]
     return min(ends), max(ends)
 
 
@@ -80,35 +87,51 @@ def forecasts(trace: Trace, *, until: int, inject: int = 0) -> tuple[Forecast, .
         begun = [s for seen in (one, two) if (s := _sign(seen, name)) is not None]
         if len(begun) == 2:
             fresh = share if trace.mode == "inject" else 0.0
-            told = _one(trace.mode, VITALS[name].title, begun, until, fresh, _sign(last, name))
-            found.append(_slower(told, begun) if name in SLOWING else told)
+            law = _Law(trace.mode, until, fresh, one.n / one.m)
+            told = _one(law, VITALS[name].title, begun, _sign(last, name))
+            found.append(_slower(told, begun, one.n / one.m) if name in SLOWING else told)
     for slice_ in _slices(one):
         begun = [_retention(seen, slice_.name) for seen in (one, two)]
         fresh = min(1.0, inject / max(1.0, slice_.real / one.n * one.m)) if trace.mode == "inject" else 0.0
         observed = None if last is None else _retention(last, slice_.name)
-        found.append(_one(trace.mode, slice_.name, begun, until, fresh, observed))
+        found.append(_one(_Law(trace.mode, until, fresh, one.n / one.m), slice_.name, begun, observed))
     return tuple(found)
 
 
+@dataclass(frozen=True, slots=True)
+class _Law:
+    """By what law a loss goes on: mode, generation, share of fresh rows, real rows over the rows of one output."""
+
+    mode: Mode
+    until: int
+    fresh: float
+    real: float
+
+    def ends(self, first: float, second: float, begun: float) -> tuple[tuple[float, float], tuple[float, float]]:
+        """Both rates, and the bracket, where the second generation was fitted on an output that has kept `begun`."""
+        rho = min(1.0, second_rho(begun, second, mode=self.mode, fresh=self.fresh, real=self.real))
+        return (first, rho), bracket((first, rho), self.until, mode=self.mode, fresh=self.fresh, real=self.real)
+
+
 def _one(
-    mode: Mode,
+    law: _Law,
     what: str,
     begun: Sequence[tuple[float, float, float]],
-    until: int,
-    fresh: float,
     observed: tuple[float, float, float] | None,
 ) -> Forecast:
-    first = min(1.0, begun[0][0])
-    rhos = (first, min(1.0, second_rho(first, min(1.0, begun[1][0]), mode=mode, fresh=fresh)))
-    low, high = bracket(rhos, until, mode=mode, fresh=fresh)
+    (first, low1, high1), (second, low2, high2) = (tuple(max(0.0, min(1.0, x)) for x in b) for b in begun)
+    rhos, (low, high) = law.ends(first, second, first)
     # Where luck explains both generations, nothing may be lost at all.
-    return Forecast(mode, what, rhos, until, low, 1.0 if min(b[2] for b in begun) >= 1 else high, observed)
+    high = 1.0 if min(high1, high2) >= 1 else high
+    # The first output is what it is, and the second was fitted on it: its own luck is in the second alone.
+    least, most = law.ends(low1, low2, first)[1][0], law.ends(high1, high2, first)[1][1]
+    return Forecast(law.mode, what, rhos, law.until, low, high, (min(least, low), max(most, high)), observed)
 
 
-def _slower(one: Forecast, begun: Sequence[tuple[float, float, float]]) -> Forecast:
+def _slower(one: Forecast, begun: Sequence[tuple[float, float, float]], real: float) -> Forecast:
     """The bracket with the end to which luck alone would lead."""
-    by_luck = slowing(min(1.0, begun[0][0]), min(1.0, begun[1][0]), one.until, mode=one.mode)
-    return replace(one, high=max(one.high, by_luck))
+    by_luck = slowing(min(1.0, begun[0][0]), min(1.0, begun[1][0]), one.until, mode=one.mode, real=real)
+    return replace(one, high=max(one.high, by_luck), sure=(one.sure[0], max(one.sure[1], by_luck)))
 
 
 def _slices(seen: Examined) -> list[Counted]:
@@ -119,6 +142,37 @@ def _slices(seen: Examined) -> list[Counted]:
 def _retention(seen: Examined, name: str) -> tuple[float, float, float]:
     one = next(s for s in seen.slices if s.name == name)
     return retention(one, seen, alpha=(1 - LEVEL) / 2)
+
+
+def rate(name: str, trace: Trace, *, alpha: float) -> tuple[float, float, float]:
+    """What the generator keeps of a slice it is fitted on, over all generations, with bounds of error alpha each side.
+
+    The rows that came are held against those that were due by what each generation was fitted on: so a loss by luck,
+    which the next generation inherits, is counted once, and where real rows stay in, they are not taken for the
+    generator's merit.
+    """
+    made, due = 0, 0.0
+    outputs: list[float] = []
+    for step in trace.steps:
+        one = next((s for s in step.seen.slices if s.name == name), None)
+        if one is None:
+            break
+        whole = one.real / step.seen.n * step.seen.m
+        due += whole * _fitted(trace.mode, step, one, outputs)
+        made += one.made
+        outputs.append(one.made / whole)
+    return kept_rate(made, due, alpha=alpha) if due > 0 else (1.0, 0.0, 1.0)
+
+
+def _fitted(mode: Mode, step: Step, one: Counted, outputs: Sequence[float]) -> float:
+    """Share of its real mass that a slice has in what a generation was fitted on, after these outputs."""
+    if not outputs:
+        return 1.0
+    if mode in ("accumulate", "budget"):
+        real = step.seen.n / step.seen.m
+        return (real + sum(outputs)) / (real + len(outputs))
+    held = step.held.get(one.name)
+    return outputs[-1] if held is None else held / step.fitted_rows / (one.real / step.seen.n)
 
 
 def retention(one: Counted, seen: Examined, *, alpha: float) -> tuple[float, float, float]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
@@ -73,7 +74,7 @@ def repetition(real: View, made: View) -> Reading | Unmeasured:
         low, high = about(value, error, level=LEVEL, low=0.0, high=1.0)
         p = worse_p(value - floor, float(np.hypot(spread, error)))
         readings.append(Reading("repetition", value, low, high, floor, min(1.0, p * len(found)), made.n, name))
-    return min(readings, key=lambda r: r.p if r.p is not None else 1.0)
+    return min(readings, key=_p)
 
 
 def _repeats(column: TokenColumn) -> tuple[Floats, Floats]:
@@ -113,7 +114,14 @@ def genericness(real: View, made: View, *, rng: np.random.Generator) -> Reading 
         low, high = about(value, error, level=LEVEL, low=0.0, high=np.inf)
         p = worse_p(floor - value, float(np.hypot(spread, error)))
         readings.append(Reading("genericness", value, low, high, floor, p, b.starts.size - 1, a.name, value / floor))
-    return min(readings, key=lambda r: r.p if r.p is not None else 1.0) if readings else NO_TEXT
+    if not readings:
+        return NO_TEXT
+    worst = min(readings, key=_p)
+    return replace(worst, p=min(1.0, _p(worst) * len(readings)))
+
+
+def _p(reading: Reading) -> float:
+    return 1.0 if reading.p is None else reading.p
 
 
 def _log_ranks(known: TokenColumn, *others: TokenColumn) -> list[tuple[float, float]]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 from typing import Literal
 
-from scipy.special import psi
+from scipy.special import gammaincinv, psi
 
 Mode = Literal["replace", "accumulate", "budget", "inject"]
 
@@ -61,15 +61,18 @@ def median_lifetime(rows: float) -> float:
     return 2 * rows / math.log(2)
 
 
-def kept(rhos: tuple[float, float], generations: int, *, mode: Mode, fresh: float = 0.0) -> float:
+def kept(
+    rhos: tuple[float, float], generations: int, *, mode: Mode, fresh: float = 0.0, real: float = 1.0
+) -> float:
     """Share of a slice's mass in the output of the last generation.
 
     Args:
         rhos: what the first generation keeps of what it was fitted on, and what each later one keeps of it.
         generations: T >= 1.
-        mode: "replace" fits on the last output; "accumulate" and "budget" on the real rows and all outputs, equally
-            weighted; "inject" on the last output in which a share `fresh` is real.
+        mode: "replace" fits on the last output; "accumulate" and "budget" on the real rows and all outputs, each row
+            weighing the same; "inject" on the last output in which a share `fresh` is real.
         fresh: share of real rows, 0 to 1; for "inject" alone.
+        real: real rows over the rows of one output, above 0; for "accumulate" and "budget" alone.
 
     Returns:
         0 to 1 where both rhos are; rho1 rho2^(T-1) under "replace".
@@ -84,15 +87,15 @@ def kept(rhos: tuple[float, float], generations: int, *, mode: Mode, fresh: floa
     trained = 1.0
     for step in range(1, generations):
         if mode in ("accumulate", "budget"):
-            trained += (made - trained) / (step + 1)
+            trained += (made - trained) / (step + real)
         else:
-            real = fresh if mode == "inject" else 0.0
-            trained = real + (1 - real) * made
+            lam = fresh if mode == "inject" else 0.0
+            trained = lam + (1 - lam) * made
         made = rhos[1] * trained
     return made
 
 
-def second_rho(first: float, second: float, *, mode: Mode, fresh: float = 0.0) -> float:
+def second_rho(first: float, second: float, *, mode: Mode, fresh: float = 0.0, real: float = 1.0) -> float:
     """What the second generation keeps of what it was fitted on.
 
     Args:
@@ -100,30 +103,32 @@ def second_rho(first: float, second: float, *, mode: Mode, fresh: float = 0.0) -
         second: the same in the second.
         mode: as in `kept`.
         fresh: as in `kept`.
+        real: as in `kept`.
 
     Returns:
         0 or more; 0 where nothing was left to keep.
     """
     if mode in ("accumulate", "budget"):
-        trained = (1 + first) / 2
+        trained = (real + first) / (real + 1)
     else:
-        real = fresh if mode == "inject" else 0.0
-        trained = real + (1 - real) * first
+        lam = fresh if mode == "inject" else 0.0
+        trained = lam + (1 - lam) * first
     return second / trained if trained > 0 else 0.0
 
 
-def slowing(first: float, second: float, generations: int, *, mode: Mode) -> float:
+def slowing(first: float, second: float, generations: int, *, mode: Mode, real: float = 1.0) -> float:
     """How many different things are left, as a share, when they are lost to luck alone: ever more slowly.
 
     Lines of descent merge in pairs, so that one over their number grows evenly:
     1/S_T = 1/S_1 + (T - 1) (1/S_2 - 1/S_1).
-    Where the real rows stay in the training data the steps shrink as 1/i^2.
+    Where the real rows stay in the training data the steps shrink as one over the square of its rows.
 
     Args:
         first: share after the first generation, above 0 to 1.
         second: share after the second.
         generations: T >= 2.
         mode: as in `kept`.
+        real: as in `kept`.
 
     Source: Kingman 1982, "The coalescent"; the steps under accumulation as in Gerstgrasser et al. 2024.
 
@@ -134,7 +139,8 @@ def slowing(first: float, second: float, generations: int, *, mode: Mode) -> flo
         return 0.0
     step = max(0.0, 1 / second - 1 / first)
     ahead = range(2, generations + 1)
-    steps = sum(4 / i**2 for i in ahead) if mode in ("accumulate", "budget") else len(ahead)
+    pooled = mode in ("accumulate", "budget")
+    steps = sum(((real + 1) / (real + i - 1)) ** 2 for i in ahead) if pooled else len(ahead)
     return min(1.0, 1 / (1 / first + step * steps))
 
 
@@ -157,15 +163,45 @@ def stable_share(fresh: float, rho: float) -> float:
     return 1.0 if gap <= 0 else min(1.0, fresh / gap)
 
 
-def fresh_share(keep: float, rho: float) -> float:
-    """The share of fresh real rows that keeps a slice at `keep` of its mass: the inverse of `stable_share`.
+def fresh_share(keep: float, rho: float) -> float | None:
+    """The share of fresh real rows with which the output keeps a slice at `keep` of its mass for ever.
 
-    >>> round(fresh_share(0.9, 0.9), 2), round(fresh_share(0.9, 0.99), 3)
-    (0.47, 0.083)
+    The output has rho S* where the training data have S* = `stable_share`: fitted on real rows alone, it has rho.
+
+    Args:
+        keep: share of its mass that the slice shall have in the output, above 0, below 1.
+        rho: what each generation keeps of what it is fitted on.
+
+    Returns:
+        lam = keep (1 - rho) / (rho (1 - keep)), which solves rho S*(lam) = keep, 0 to 1; None where rho is below
+        `keep`: no injection reaches it.
+
+    >>> fresh_share(0.8, 0.9), fresh_share(0.9, 0.99), fresh_share(0.8, 0.79)
+    (0.4444444444444444, 0.09090909090909098, None)
     """
-    if rho >= 1:
-        return 0.0
-    return keep * (1 - rho) / (1 - keep * rho) if keep * rho < 1 else 1.0
+    if rho < keep:
+        return None
+    return 0.0 if rho >= 1 else min(1.0, keep * (1 - rho) / (rho * (1 - keep)))
+
+
+def kept_rate(made: int, due: float, *, alpha: float) -> tuple[float, float, float]:
+    """What a generator keeps of what it is fitted on, from rows that came and rows that were due.
+
+    Args:
+        made: rows of the slice in all outputs.
+        due: as many as came if each output had the share of the data that it was fitted on, above 0.
+        alpha: chance of an error on each side.
+
+    Returns:
+        rho and its exact Poisson bounds (a little wide: the rows are binomial).
+
+    Source: Garwood 1936, Biometrika 28:437.
+
+    >>> [round(x, 2) for x in kept_rate(80, 100, alpha=0.025)]
+    [0.8, 0.63, 1.0]
+    """
+    low = float(gammaincinv(made, alpha)) if made else 0.0
+    return made / due, low / due, float(gammaincinv(made + 1, 1 - alpha)) / due
 
 
 def regression_error(noise: float, width: int, rows: int, generation: int, *, mode: Mode) -> float:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import bisect
+import math
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -57,6 +59,30 @@ def exact_bounds(hits: ArrayLike, n: ArrayLike, *, alpha: float) -> tuple[Floats
     low = np.where(h > 0, betaincinv(np.maximum(h, 0.5), t - h + 1, alpha), 0.0)
     high = np.where(h < t, betainccinv(h + 1, np.maximum(t - h, 0.5), alpha), 1.0)
     return low, high
+
+
+def rows_to_exclude(hits: int, share: float, *, alpha: float) -> int:
+    """The fewest records among which so many hits put the exact upper bound at or below a share.
+
+    Args:
+        hits: that are found.
+        share: to be excluded, above 0 and at most 1.
+        alpha: one-sided error of the bound.
+
+    Source: as `exact_bounds`; with no hit it is log(alpha) / log(1 - share), near the 3 / share of Hanley &
+        Lippman-Hand 1983.
+
+    >>> rows_to_exclude(0, 0.01, alpha=0.05), rows_to_exclude(3, 0.01, alpha=0.05)
+    (299, 773)
+    """
+    # A Poisson upper bound lies below hits + 4 sqrt(hits + 1) + log(1 / alpha), and a binomial one below that.
+    most = math.ceil((hits + 4 * math.sqrt(hits + 1) + 2 * math.log(1 / alpha)) / share) + 1
+    rows = range(max(hits, 1), most + 1)
+
+    def excluded(n: int) -> bool:
+        return bool(exact_bounds(hits, n, alpha=alpha)[1] <= share)
+
+    return rows[bisect.bisect_left(rows, x=True, key=excluded)]
 
 
 def ratio_bounds(j: ArrayLike, m: int, k: ArrayLike, n: int, *, alpha: float) -> tuple[Floats, Floats]:
