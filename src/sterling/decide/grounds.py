@@ -25,8 +25,8 @@ GROUNDS = MappingProxyType(
         "D10": "Measured: P(k rows of a class gone after t generations) is exp(-2k/t); one fresh row each leaves "
         "half the mass in 3 of 4 runs, five in 19 of 20. Theory: Gerstgrasser 2404.01413, Shumailov 2024.",
         "D11": "The four-fifths rule (EEOC 1978) for shares; .005 and .05 are conventions.",
-        "D12": "Rule of three (Hanley & Lippman-Hand 1983): 300 clean rows exclude 1 %, whatever the set's size; "
-        "Wilson 1927 where errors are found. 5 to 10 % of a set is no rule: of 1,000 rows it can never accept 2 %.",
+        "D12": "The exact one-sided 95 % limit (Clopper & Pearson 1934): 299 clean rows exclude 1 %, whatever the set's size, "
+        "near the rule of three (Hanley & Lippman-Hand 1983). 5 to 10 % of a set is no rule: of 1,000 rows it can never accept 2 %.",
         "D13": "Li 2310.07849: the gap of synthetic to real text grows with disagreement. .8 and half the tolerance: "
         "convention; kappa .6: Landis & Koch 1977.",
         "D14": "Three challengers: the luckiest looks two standard errors better in 1 of 15: two are the least. "

@@ -268,7 +268,8 @@ def _review(answers: Answers, policy: Policy) -> Step:
     most = policy.review.error_max
     more = rows_more(answers.wrong, answers.reviewed, most)
     left = zero_error_rows(most) if more is None else more  # more wrong than allowed: mended, and reviewed anew
-    why = f"Drawn at random, seen by {who}: without an error, fewer than {policy.review.error_max:.1%} are wrong."
+    found = "with errors no more frequent than now" if answers.wrong and more is not None else "without an error"
+    why = f"Drawn at random, seen by {who}: {found}, fewer than {most:.1%} are wrong."
     return Step(f"review {plural(left, 'row')}" if left else "keep the review's record", "", why)
 
 
