@@ -176,3 +176,28 @@ def test_vendor_fitted_on_everything_names_what_remains_valid_and_three_steps(
     nearest = [f for f in envelope["findings"] if f["measure"] == "nearest_record"]
     assert nearest
     assert all(f["status"] == "unmeasured" and f["mend"] for f in nearest)
+
+
+@pytest.mark.parametrize(
+    ("args", "said"),
+    [
+        (("compare", "real.csv", "vendor.csv", "--json", "real.csv"), "real.csv is read by this command"),
+        (("compare", "real.csv", "vendor.csv", "--html", "./sub/../vendor.csv"), "is read by this command"),
+        (("compare", "real.csv", "vendor.csv", "--json", "x.out", "--html", "x.out"), "both name x.out"),
+        (("check", "real.csv", "-o", "real.csv"), "is read by this command"),
+        (("judge-here", "real.csv", "vendor.csv", "--key", "k.pem", "-o", "k.pem"), "is read by this command"),
+        (("judge-here", "real.csv", "vendor.csv", "--key", "k.pem", "-o", "k.pem.pub"), "is read by this command"),
+        (("compare", "real.csv", "vendor.csv", "--json", "/proc/x.json"), "nothing can be written to /proc"),
+    ],
+)
+def test_nothing_that_is_read_is_overwritten_and_nothing_starts_that_cannot_be_written(
+    cli, folder: Path, monkeypatch: pytest.MonkeyPatch, args: tuple[str, ...], said: str
+) -> None:
+    monkeypatch.chdir(folder)
+    (folder / "sub").mkdir(exist_ok=True)
+    before = (folder / "real.csv").read_bytes()
+    answer = cli(*args)
+    assert answer.code == 2
+    assert said in " ".join(answer.err.split())
+    assert (folder / "real.csv").read_bytes() == before
+    assert not (folder / "k.pem").exists()

@@ -12,6 +12,7 @@ from sterling.cli.ceiling import ceiling
 from sterling.cli.collapse import collapse
 from sterling.cli.cost import cost
 from sterling.cli.credit import credit
+from sterling.cli.guard import GuardedCommand
 from sterling.cli.judge_here import judge_here, verify
 from sterling.cli.options import (
     Entity,
@@ -374,3 +375,7 @@ def list_(
         show_rooms()
     else:
         show_room(room)
+
+
+for _command in app.registered_commands:
+    _command.cls = GuardedCommand
