@@ -10,6 +10,7 @@ import pty
 import subprocess
 import sys
 import tomllib
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -23,7 +24,7 @@ from sterling.decide.policy import load_policy
 from sterling.decide.result import Result, parse_result, read_result
 from sterling.decide.rulebook import RULES
 from sterling.kernel.errors import InputError, UnknownName, UnreadableInput
-from sterling.kernel.finding import Verdict
+from sterling.kernel.finding import RuleOutcome, Verdict
 from sterling.study import read_study
 
 TODAY = datetime.date(2026, 11, 24)
@@ -60,8 +61,8 @@ def test_every_combination_of_answers_is_answered() -> None:
     }
     purposes = [(), *((p,) for p in options("purpose")), options("purpose")]
     declares = [(), *((d,) for d in options("declares")), options("declares")]
-    rows = [(0, 0, None), (0, 400, 5), (60, 0, 4), (5000, 0, 24), (5000, 2000, 900)]
-    turn = itertools.cycle(itertools.product(options("source"), options("fitted_on"), options("loop")))
+    rows = [(None, None, None), (0, 0, None), (0, 400, 5), (60, 0, 4), (5000, 0, 24), (5000, 2000, 900)]
+    turn = itertools.cycle(itertools.product((None, *options("source")), options("fitted_on"), options("loop")))
     people = itertools.cycle([(None, None, 0, 0), (0.7, 0.5, 0, 0), (0.9, 0.7, 300, 0), (None, None, 50, 9)])
     tried = 0
     for modality, purpose, stakes, declared, (n, test, rare) in itertools.product(
@@ -78,7 +79,7 @@ def test_every_combination_of_answers_is_answered() -> None:
         policy = policies["privacy" if "privacy" in purpose else None, settled(answers).stakes]
         holds_together(answers, advice(answers, policy=policy, measured=None, today=TODAY))
         tried += 1
-    assert tried == 7 * 9 * 2 * 6 * 5
+    assert tried == 7 * 9 * 2 * 6 * 6
 
 
 def holds_together(answers: Answers, result: Result) -> None:
@@ -89,17 +90,20 @@ def holds_together(answers: Answers, result: Result) -> None:
     assert all(r.reason.endswith(".") and ".." not in r.reason for r in result.decision.rules)
     assert steps(result)
     never = dict(table(result, "What is forbidden"))
-    if answers.real_rows + answers.benchmark_rows == 0:
+    if answers.real_rows is None:
+        assert "ADVISE COUNT_REAL" in said
+        assert verdict is not Verdict.PROTOTYPE_ONLY
+    if answers.nothing_real:
         assert verdict in AT_MOST_A_PROTOTYPE
         assert "D15 PROTOTYPE_ONLY" in said
-    if answers.real_rows == 0:
+    if not answers.real_rows:
         assert "blend" not in steps(result)
     strict = settled(answers).stakes == "consequential" or {"regional", "expert", "safety"} & {*answers.declares}
     if strict:
         assert verdict in (Verdict.REAL_REQUIRED, Verdict.BLOCK)
         assert never["train on synthetic records alone"] == "D1"
         assert not any("stand in for real" in str(row[1]) for row in table(result, "What would change this"))
-    if strict and not answers.real_rows + answers.benchmark_rows and settled(answers).stakes == "consequential":
+    if strict and not answers.real_rows and not answers.has_test and settled(answers).stakes == "consequential":
         assert "prototype" not in steps(result)
     if "subjective" in answers.declares or (answers.agreement or 1) < 0.8:
         assert "D13 REAL_FOR_SUBJECTIVE" in said
@@ -110,8 +114,11 @@ def holds_together(answers: Answers, result: Result) -> None:
 @pytest.mark.parametrize(
     ("given", "verdict", "route", "spoken"),
     [
-        ({"purpose": ["bootstrap"]}, "PROTOTYPE_ONLY", "prototype only | collect a real test", "D15 PROTOTYPE_ONLY"),
-        ({"stakes": "consequential"}, "REAL_REQUIRED", "collect a real test", "D1 REAL_REQUIRED"),
+        ({"purpose": ["bootstrap"], "real_rows": 0}, "PROTOTYPE_ONLY", "prototype only | collect a real test",
+         "D15 PROTOTYPE_ONLY"),
+        ({"purpose": ["bootstrap"]}, "INSUFFICIENT", "count the real records | ask again", "ADVISE COUNT_REAL"),
+        ({}, "INSUFFICIENT", "count the real records | ask again", "ADVISE COUNT_REAL"),
+        ({"stakes": "consequential", "real_rows": 0}, "REAL_REQUIRED", "collect a real test", "D1 REAL_REQUIRED"),
         (GOOD, "INSUFFICIENT", "generate | compare | measure its worth | blend | review 299 rows | gate", "D12 REVIEW"),
         ({**GOOD, "purpose": ["thin_class"], "rarest_rows": 20}, "INSUFFICIENT", "augment the thin class, blend",
          "D8 SHOW_SLICE_GAIN"),
@@ -125,17 +132,17 @@ def holds_together(answers: Answers, result: Result) -> None:
         ({**GOOD, "command": "python t.py"}, "INSUFFICIENT", "try the order", "D14 TRY_ORDERS"),
         ({**GOOD, "declares": ["expert"]}, "REAL_REQUIRED", "review 299 rows", "D1 REAL_REQUIRED"),
         ({**GOOD, "agreement": 0.7, "annotated": 200}, "REAL_REQUIRED", "blend", "D13 REAL_FOR_SUBJECTIVE"),
-        ({**GOOD, "reviewed": 400}, "INSUFFICIENT", "keep the review's record", "D12 REVIEWED"),
-        ({**GOOD, "reviewed": 299}, "INSUFFICIENT", "keep the review's record", "D12 REVIEWED"),
-        ({**GOOD, "reviewed": 298}, "INSUFFICIENT", "review 1 row", "D12 REVIEW"),
+        ({**GOOD, "reviewed": 400, "wrong": 0}, "INSUFFICIENT", "keep the review's record", "D12 REVIEWED"),
+        ({**GOOD, "reviewed": 299, "wrong": 0}, "INSUFFICIENT", "keep the review's record", "D12 REVIEWED"),
+        ({**GOOD, "reviewed": 298, "wrong": 0}, "INSUFFICIENT", "review 1 row", "D12 REVIEW"),
         ({**GOOD, "reviewed": 2000, "wrong": 3}, "INSUFFICIENT", "keep the review's record", "D12 REVIEWED"),
         ({**GOOD, "reviewed": 600, "wrong": 3}, "INSUFFICIENT", "review 582 rows", "D12 REVIEW"),
         ({**GOOD, "reviewed": 400, "wrong": 30}, "INSUFFICIENT", "review 299 rows", "D12 TOO_MANY_WRONG"),
         ({**GOOD, "benchmark_rows": 100}, "INSUFFICIENT", "collect a real test", "D0 COLLECT_TEST"),
         ({**GOOD, "modality": "image", "purpose": ["rare_scenes"]}, "INSUFFICIENT",
          "generate elsewhere | train at several sizes | measure its worth", "D12 REVIEW"),
-        ({"benchmark_rows": 2000, "holdout": "h.csv"}, "INSUFFICIENT", "judge it on the test | collect real records",
-         "D12 REVIEW"),
+        ({"real_rows": 0, "benchmark_rows": 2000, "holdout": "h.csv"}, "INSUFFICIENT",
+         "judge it on the test | collect real records", "D12 REVIEW"),
         ({**GOOD, "modality": "preference"}, "INSUFFICIENT", "let people validate", "D12 REVIEW"),
         ({**GOOD, "modality": "text", "purpose": ["instructions"]}, "INSUFFICIENT", "score the teacher", "D12 REVIEW"),
     ],
@@ -167,24 +174,31 @@ def test_contradictions_are_named_and_taken_on_the_careful_side() -> None:
     clashes = {
         "labelled": {"real_rows": 10, "labelled_rows": 20},
         "rarest of at least two": {"real_rows": 100, "rarest_rows": 80},
-        "there are no real records": {"rarest_rows": 80},
-        "there are none": {"fitted_on": "real"},
-        "others only": {"real_rows": 100, "fitted_on": "other"},
+        "there are no real records": {"rarest_rows": 80, "real_rows": 0},
+        "cannot have 900 of 500": {
+            "real_rows": 0,
+            "benchmark_rows": 500,
+            "rarest_rows": 900,
+            "purpose": ["thin_class"],
+        },
+        "cannot have 900 of 1,500": {"real_rows": 1000, "benchmark_rows": 500, "rarest_rows": 900},
+        "there are none": {"fitted_on": "real", "real_rows": 0},
+        "others only": {"real_rows": 100, "fitted_on": "other", "source": "ours"},
         "there is no generator": {"source": "none", "loop": "inject"},
-        'write source = "file"': {"synthetic": "v.csv"},
-        "taken as consequential": {"declares": ["safety"]},
+        'write source = "file"': {"synthetic": "v.csv", "source": "ours"},
+        "taken as consequential": {"declares": ["safety"], "stakes": "low"},
         "use them": {"purpose": ["bootstrap"], "real_rows": 100},
         "rarest_rows is unknown": {"purpose": ["thin_class"], "real_rows": 100},
         "cannot exceed agreement": {"agreement": 0.5, "kappa": 0.6},
         "taken as declared": {"region": "state"},
-        "benchmark_rows is 0": {"holdout": "h.csv", "real_rows": 100},
+        "benchmark_rows is 0": {"holdout": "h.csv", "real_rows": 100, "benchmark_rows": 0},
     }
     for words, given in clashes.items():
         named = [r for r in advise(given).decision.rules if r.outcome == "CONTRADICTION"]
         assert any(words in r.reason for r in named), (words, [r.reason for r in named])
         assert all(r.verdict is Verdict.INSUFFICIENT for r in named)
     assert contradictions(parse_answers(GOOD)) == ()
-    careful = settled(parse_answers({**GOOD, "declares": ["safety"], "region": "state"}))
+    careful = settled(parse_answers({**GOOD, "source": "ours", "declares": ["safety"], "region": "state"}))
     assert (careful.stakes, careful.declares, careful.fitted_on) == ("consequential", ("regional", "safety"), "real")
     assert advise({"real_rows": 100, "declares": ["safety"]}).policy.startswith("consequential")
 
@@ -203,6 +217,7 @@ def test_contradictions_are_named_and_taken_on_the_careful_side() -> None:
         ({"agreement": float("nan")}, InputError, "a number"),
         ({"agreement": 85}, InputError, "above 1"),
         ({"reviewed": 3, "wrong": 4}, InputError, "4 records were wrong of 3"),
+        ({"wrong": 4}, InputError, "4 records were wrong of an unknown number"),
         ({"target": 3}, InputError, "not text"),
         ({"stakes": "high"}, UnknownName, "consequential"),
     ],
@@ -213,9 +228,10 @@ def test_answers_that_cannot_be_read_say_how_to_mend_them(given: dict, kind: typ
     assert caught.value.mend
 
 
-def test_the_blank_form_is_toml_that_holds_the_defaults(tmp_path: Path) -> None:
+def test_the_blank_form_is_toml_that_answers_nothing(tmp_path: Path) -> None:
     form = tomllib.loads(blank())
     assert parse_answers(form) == Answers()
+    assert set(form) == {"modality", "fitted_on", "loop", "purpose", "declares", "groups"}
     assert set(form) <= set(KEYS) == set(Answers.__dataclass_fields__)
     for question in QUESTIONS:
         assert f"{question.key} =" in blank()
@@ -258,6 +274,41 @@ def test_a_study_is_written_that_reads_and_says_what_was_answered(tmp_path: Path
         sterling.advise({**GOOD, "source": "file"}, study=study)
 
 
+def test_what_was_not_answered_is_not_a_fact() -> None:
+    rows = {k: v for k, v in GOOD.items() if k != "holdout"}
+    silent, low = advise(rows), advise({**rows, "stakes": "low", "source": "ours"})
+    assert not any(r.rule == "D7" for r in silent.decision.rules)
+    assert "D7 AUGMENT_RARE" in outcomes(low)
+    assert "D7 AUGMENT_RARE" in outcomes(advise({**rows, "fitted_on": "real"}))
+    assert any("taken as low; consequential would forbid" in n for n in silent.notes)
+    assert any("was not answered (source)" in n for n in silent.notes)
+    assert not any("taken as low" in n or "(source)" in n for n in low.notes)
+    unknown = advise()
+    assert unknown.decision.rules[0].reason.startswith("Say how many real records there are")
+    assert not any("There are no real rows" in r.reason for r in unknown.decision.rules)
+    looked = advise({**GOOD, "reviewed": 400})
+    assert any("say how many of the 400 reviewed records were wrong" in n for n in looked.notes)
+    assert "D12 REVIEWED" not in outcomes(looked)
+
+
+def test_commands_and_study_name_the_same_files_and_say_what_was_not_named(tmp_path: Path) -> None:
+    real, study = tmp_path / "real.csv", tmp_path / "study.toml"
+    real.write_text("x,label\n1,a\n")
+    for holdout, counted in ((None, 2000), ("h.csv", None), ("h.csv", 2000), (None, None)):
+        given = {"real_rows": 5000, "real": str(real), "benchmark_rows": counted, "holdout": holdout}
+        told = advise(given, study=study)
+        plan = read_study(study)
+        name = holdout or ("holdout.csv" if counted else None)
+        assert (f"--holdout {name} --target TARGET" in commands(told)) == (name is not None)
+        assert "--holdout" in commands(told) or name is None
+        assert (None if plan.real.holdout is None else Path(plan.real.holdout).name) == name
+        assert plan.real.target == "TARGET"
+        put = [n for n in told.notes if "it was not named" in n]
+        assert any("put your holdout's path in where it says holdout.csv" in n for n in put) == (name == "holdout.csv")
+        assert any("TARGET" in n for n in put)
+        assert any("there is no h.csv here" in n for n in told.notes) == (holdout is not None)
+
+
 def test_what_was_measured_is_used_and_still_nothing_ships(folder: Path, tmp_path: Path) -> None:
     real, vendor, holdout = (str(folder / f"{n}.csv") for n in ("real", "vendor", "holdout"))
     found = sterling.compare(real, vendor, holdout=holdout, target="label", effort="fast")
@@ -272,7 +323,19 @@ def test_what_was_measured_is_used_and_still_nothing_ships(folder: Path, tmp_pat
     poisoned = sterling.compare(real, str(folder / "other.csv"), holdout=holdout, target="label", effort="fast")
     worse = advise(given, result=poisoned)
     assert any(r.rule == "D3" and r.verdict is Verdict.FIX for r in worse.decision.rules)
-    assert any("the answers of 1,400" in n for n in advise({**given, "real_rows": 1400}, result=found).notes)
+    wrong = advise(
+        {**given, "real_rows": 100, "benchmark_rows": 20, "real": real}, result=found, study=tmp_path / "s.toml"
+    )
+    named = next(r.reason for r in wrong.decision.rules if r.outcome == "CONTRADICTION")
+    assert "counts 1,500 real rows and 1,200 test rows, the answers say 100 and 20" in named
+    assert "D0 COLLECT_TEST" not in outcomes(wrong)
+    assert "collect a real test" not in steps(wrong)
+    # What the result counted and nobody answered is taken, and nothing is contradicted.
+    silent = advise({"target": "label"}, result=found)
+    assert not {"ADVISE COUNT_REAL", "ADVISE CONTRADICTION", "D7 AUGMENT_RARE"} & outcomes(silent)
+    seen = RuleOutcome("D7", "AUGMENT_RARE", (), "The generator of vendor was fitted on the same real rows.")
+    ours = replace(found, decision=replace(found.decision, rules=(*found.decision.rules, seen)))
+    assert "D7 AUGMENT_RARE" in outcomes(advise({"target": "label"}, result=ours))
     # Disagreement tightens what was measured, whichever set it was measured on.
     assert "D13 REAL_FOR_SUBJECTIVE" in outcomes(advise({**given, "agreement": 0.6}, result=found))
     path = tmp_path / "found.json"

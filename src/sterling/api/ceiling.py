@@ -94,7 +94,8 @@ def ceiling(
         found = _audited(arena, audit, verifier, errors, errors_in, seed=seed)
         outlook = _outlook(arena, found, model, seed=seed, effort=effort, on_event=on_event)
     result = concluded(arena, compared, outlook, teacher=teacher or "", policy=rules, seed=seed)
-    return with_wear(result, arena, policy=rules, learner=repr(model), on_event=on_event)
+    asked = repr((target, teacher, audit, verifier, errors, errors_in, repr(model), rules.label, seed, effort))
+    return with_wear(result, arena, policy=rules, learner=repr(model), asked=asked, on_event=on_event)
 
 
 def _one_question(

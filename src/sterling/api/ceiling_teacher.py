@@ -15,6 +15,7 @@ from sterling.kernel.protocols import OnEvent
 from sterling.kernel.schema import Kind, Role
 from sterling.kernel.seeds import stream
 from sterling.kernel.view import Column, View
+from sterling.stats.scores import CHANCE, metric_name
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -50,10 +51,14 @@ def teacher_of(asked: str, arena: Arena, *, seed: int, on_event: OnEvent) -> Tea
     """
     if asked in arena.benchmark.schema:
         return _from_column(asked, arena)
-    score = _stated(asked)
+    score = _stated(asked, target_of(arena.benchmark_view))
     if score is not None:
         from sterling.blend.ceiling import Teacher
 
+        if target_of(arena.benchmark_view).kind is Kind.CATEGORY and score.value < CHANCE["auc"]:
+            on_event(
+                "step", {"text": f"a teacher's score of {asked} is worse than chance, 0.5: is it the right score?"}
+            )
         return Teacher(f"score {asked}", "score", score=score)
     if asked in registry.names("generators"):
         return _from_generator(asked, arena, seed=seed, on_event=on_event)
@@ -61,7 +66,7 @@ def teacher_of(asked: str, arena: Arena, *, seed: int, on_event: OnEvent) -> Tea
     raise UnknownName.among(asked, known, what="column of the benchmark, score or generator")
 
 
-def _stated(asked: str) -> Estimate | None:
+def _stated(asked: str, truth: Column) -> Estimate | None:
     """A score, with the ends of its 95 % interval where they are given."""
     try:
         numbers = [float(part) for part in asked.split(",")]
@@ -72,6 +77,11 @@ def _stated(asked: str) -> Estimate | None:
         raise InputError(
             f"{asked!r} is no score with its interval",
             mend="write a score of at most 1 (AUC, R2), as 0.87 or as 0.87,0.85,0.89",
+        )
+    if truth.kind is Kind.CATEGORY and not 0 <= low <= high <= 1:
+        raise InputError(
+            f"{asked!r} is no {metric_name(truth)}, which lies between 0 and 1",
+            mend="write the score on this benchmark, as 0.87 or as 0.87,0.85,0.89",
         )
     return Estimate(value, low, high, 0, 0.95, "as stated" if len(numbers) == 3 else "as stated, without an interval")
 

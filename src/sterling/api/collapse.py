@@ -183,11 +183,17 @@ def _reserve(
     found = protected(watched([view], declared, least=policy.rare.fewest))
     if not found:
         raise InputError(
-            f"no slice of {whole.name} is rare and has {policy.rare.fewest} rows, so there is nothing to inject for",
+            f"no slice of {whole.name} is rare and has {policy.rare.fewest} rows, so there is none to protect",
             mend="name the slices to protect: --slice COLUMN",
         )
     if fresh is not None:
-        return whole, declare(load(fresh, name="fresh rows", origin=Origin.REAL, schema=schema), Roles())
+        reserve = declare(load(fresh, name="fresh rows", origin=Origin.REAL, schema=schema), Roles())
+        if reserve.fingerprint == whole.fingerprint:
+            raise InputError(
+                f"the fresh rows are the rows of {whole.name}, which the generator has seen",
+                mend="name real rows that no generation has seen, or leave --fresh out: a part of REAL is kept back",
+            )
+        return whole, reserve
     need = inject * (generations - 1)
     share = max(need * MARGIN / s.counts[0] for s in found)
     order = seeds.stream(seed, "collapse", "reserve").permutation(whole.rows)
@@ -236,8 +242,9 @@ def _keep(out: Path | None) -> Keep:
     from sterling.run.cache import FileCache
     from sterling.run.ledger import JsonlLedger
     from sterling.run.tasks import cached
+    from sterling.sources.atomic import folder_at
 
-    out.mkdir(parents=True, exist_ok=True)
+    folder_at(out)
     cache, ledger = FileCache(out / "cache"), JsonlLedger(out / "ledger.jsonl")
 
     def keep(task: Task, make: Callable[[], bytes]) -> bytes:

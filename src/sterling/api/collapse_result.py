@@ -97,11 +97,11 @@ def _needs(traces: Sequence[Trace], limits: Limits) -> Table | None:
         (n.slice, n.real, round(n.rho, 3), n.known, "none" if n.lam is None else f"{n.lam:.0%}", n.rows) for n in found
     ]
     note = (
-        f"From the {trace.mode} loop: rho is what the generator keeps of what it is fitted on, the slice's own where it "
-        "is certain, else that of rare slices together, else 1 (luck explains the loss). With a share "
+        f"From the {trace.mode} loop: rho is what the generator keeps of what it is fitted on, the slice's own where "
+        "it is certain, else that of rare slices together, else 1 (luck explains the loss). With a share "
         f"r (1 - rho) / (rho (1 - r)) real, the output keeps r = {limits.keep:.0%}; where rho is below r, none does: "
-        f"mend the generator. Never fewer than {limits.fresh_rows:g} rows, for luck alone halves a slice that gets half "
-        f"as many in one generation of ten; below {limits.least_rows:g} it dies out."
+        f"mend the generator. Never fewer than {limits.fresh_rows:g} rows, for luck alone halves a slice that gets "
+        f"half as many in one generation of ten; below {limits.least_rows:g} it dies out."
     )
     columns = ("slice", "real rows", "rho", "from", "share", "fresh rows each")
     return Table("Fresh real rows per generation", columns, tuple(rows), note, owner_only=True)

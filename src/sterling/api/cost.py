@@ -11,7 +11,7 @@ from sterling.decide.result import Result, read_result
 from sterling.decide.spend import Lot, bill_of, slope_of
 from sterling.kernel.errors import InputError
 from sterling.kernel.estimate import Estimate
-from sterling.kernel.finding import Json
+from sterling.kernel.finding import Json, Verdict
 from sterling.run.costs import Costs, costs_of
 from sterling.run.ledger import JsonlLedger
 
@@ -64,20 +64,29 @@ def _read(run: Path) -> tuple[Path | None, Result]:
 def _prices(given: Path | str | Mapping[str, Json] | None, costs: Costs, result: Result) -> Prices:
     from pydantic import ValidationError
 
-    from sterling.study import Prices, read_prices
+    from sterling.study import Prices, mistakes, read_prices
 
+    inside = (result.cost or {}).get("prices")
+    stated = dict(costs.prices) or {
+        **(inside if isinstance(inside, dict) else {}),
+        "currency": (result.cost or {}).get("currency"),
+    }
     if isinstance(given, (str, Path)):
-        return read_prices(Path(given))
-    stated = dict(costs.prices)
-    if not stated and isinstance(inside := (result.cost or {}).get("prices"), dict):
-        stated = {**inside, "currency": (result.cost or {}).get("currency") or "USD"}
+        return _in_currency(read_prices(Path(given)), stated.get("currency"))
     own: dict[str, Json] = {k.partition(":")[2]: v for k, v in stated.items() if k.startswith("synthetic_row:")}
     plain = {k: v for k, v in stated.items() if ":" not in k} | ({"synthetic_row": own} if own else {})
+    table = plain if given is None else dict(given)
     try:
-        return Prices.model_validate(plain if given is None else dict(given))
+        return _in_currency(Prices.model_validate(table), stated.get("currency"))
     except ValidationError as err:
-        where = ", ".join(".".join(map(str, e["loc"])) + ": " + e["msg"] for e in err.errors())
+        where = ", ".join(mistakes(err, table, inside=("prices",)))
         raise InputError(f"these are no prices: {where}", mend="see docs/cost.md for every price") from err
+
+
+def _in_currency(prices: Prices, studys: Json) -> Prices:
+    """Prices that name no currency are in the study's."""
+    known = prices.currency is not None or not isinstance(studys, str)
+    return prices if known else prices.model_copy(update={"currency": studys})
 
 
 def _known_lots(prices: Mapping[str, float], lots: tuple[Lot, ...]) -> None:
@@ -106,11 +115,13 @@ def _lot(name: str, rows: int, result: Result, costs: Costs) -> Lot:
         None,
     )
     measured = worth.result if worth is not None and isinstance(worth.result, Estimate) else None
+    used = _used(name, result)
     return Lot(
         name,
         rows,
         rejected=min(rows, costs.rejected.get(name, 0)),
-        used=_used(name, result),
+        used=used,
+        unused="" if used else _why_unused(name, result),
         worth=measured,
         slope=None if worth is None or measured is None else slope_of(worth.evidence),
     )
@@ -125,3 +136,14 @@ def _used(name: str, result: Result) -> bool:
         rule.outcome in LOST and rule.verdict is not None and rule.waived is None and rule.candidate in (name, None)
         for rule in result.decision.rules
     )
+
+
+def _why_unused(name: str, result: Result) -> str:
+    """Which rule keeps it out, and whether more test rows may bring it in."""
+    spoken = [rule for rule in result.decision.rules if rule.candidate in (name, None)]
+    refused = [r.outcome for r in spoken if r.outcome in LOST and r.verdict is not None and r.waived is None]
+    mixed = [r.outcome for r in spoken if r.rule == "D5"]
+    open_ = any(r.verdict is Verdict.INSUFFICIENT and r.outcome == "UNDECIDED" for r in spoken)
+    causes = [*dict.fromkeys(refused or mixed), *(["INSUFFICIENT: more test rows decide"] if open_ else [])]
+    lead = "no mix used it" if isinstance((result.mix or {}).get("sources"), list) else "it was refused"
+    return f"{lead} ({'; '.join(causes)})" if causes else lead

@@ -58,7 +58,7 @@ class Books:
         lots: the synthetic sets.
         bill: priced.
         prices: those that are known.
-        currency: to print.
+        currency: to print; None where nobody named one.
         journaled: whether there was a journal.
     """
 
@@ -66,18 +66,18 @@ class Books:
     lots: tuple[Lot, ...]
     bill: Bill
     prices: Mapping[str, float]
-    currency: str
+    currency: str | None
     journaled: bool
 
     def money(self, amount: float) -> str:
         """A sum, such as "1,234.50 USD"."""
         shown = "less than 0.01" if 0 < amount < 0.005 else f"{amount:,.2f}"
-        return f"{shown} {self.currency}"
+        return f"{shown} {self.currency or ''}".rstrip()
 
     def price(self, amount: float) -> str:
         """A price of one unit: more digits below a cent."""
         digits = 2 if amount == 0 or amount >= 1 else 4 if amount >= 0.001 else 8
-        return f"{amount:,.{digits}f} {self.currency}"
+        return f"{amount:,.{digits}f} {self.currency or ''}".rstrip()
 
     def sum(self, amount: Sum) -> str:
         """The same, saying so where a price is missing."""
@@ -139,14 +139,18 @@ def _unit_finding(
     if isinstance(result, Unmeasured):
         return Finding(measure, result, "lower", Status.UNMEASURED, slice=where, reason=result.reason, evidence=facts)
     reason = f"{what} of {lot.name} costs {books.price(result.value)}"
-    return Finding(measure, result, "lower", Status.PASS, slice=where, reason=reason, evidence=facts)
+    # What no model uses does not pass, whatever it would be worth.
+    status = Status.PASS if lot.used else Status.WARN
+    reason = reason if lot.used else f"{reason}, but {lot.unused or 'it is not in use'}"
+    return Finding(measure, result, "lower", status, slice=where, reason=reason, evidence=facts)
 
 
 def _accepted(spent: Sum, lot: Lot) -> Measured:
     if not spent.whole:
         return _unknown(spent)
     if not lot.accepted:
-        return Unmeasured(f"no row of {lot.name} was accepted: what it cost is lost", "see why it was refused")
+        lost = ": what it cost is lost" if spent.money else ""
+        return Unmeasured(f"no row of {lot.name} was accepted{lost}", "see why it was refused")
     each = spent.money / lot.accepted
     return Estimate(each, each, each, lot.accepted, 0.95, "counted in the journal")
 
@@ -211,8 +215,12 @@ def _units(books: Books) -> Table:
                 lot.name,
                 f"{lot.accepted:,} of {lot.rows:,}",
                 books.sum(spent),
-                books.price(each.value) if isinstance(each, Estimate) else "not known" if lot.accepted else "all lost",
-                _range(books, real)
+                books.price(each.value)
+                if isinstance(each, Estimate)
+                else "not known"
+                if lot.accepted
+                else _none(spent),
+                _range(books, real) + ("" if lot.used else " if it were used")
                 if isinstance(real, Estimate)
                 else "no price buys it"
                 if _nothing(lot)
@@ -220,6 +228,10 @@ def _units(books: Books) -> Table:
             )
         )
     return Table("By set", ("set", "accepted", "cost", "an accepted row", "one real row's worth"), tuple(rows))
+
+
+def _none(spent: Sum) -> str:
+    return "none accepted" if spent.whole and not spent.money else "all lost"
 
 
 def _nothing(lot: Lot) -> bool:
@@ -235,49 +247,69 @@ def _ways(books: Books, ways: tuple[Option, ...]) -> Table:
     rows: list[tuple[Json, ...]] = []
     for way in ways:
         if way.price is None:
-            rows.append((way.what, "not known", f"needs {', '.join(way.missing)}"))
+            rows.append((way.what, "not known", _but(f"needs {', '.join(way.missing)}", way.held)))
         elif math.isinf(way.price):
-            rows.append((way.what, "no price buys it", "more rows add nothing that can be measured"))
+            rows.append((way.what, "no price buys it", _but("more rows add nothing that can be measured", way.held)))
         elif way.kind == "real":
             rows.append((way.what, books.price(way.price), ""))
         else:
-            high = "no limit" if math.isinf(way.high) else number(way.high)
-            rows.append((way.what, books.price(way.price), f"between {number(way.low)} and {high}"))
+            rows.append((way.what, books.price(way.price), _but(_between(way), way.held)))
     for lot in books.lots:
         most = headroom(lot, books.prices)
         if most is not None:
             told = f"pays up to {books.money(most)} in all: as if each row did what a real one does"
             rows.append((f"a better generator than {lot.name}", "", told))
-        if lot.slope is None and lot.used:
-            rows.append((f"more of {lot.name}", "not known", "the worth of the next rows was not measured"))
+        if lot.slope is None:
+            told = _but("the worth of the next rows was not measured", lot.unused)
+            rows.append((f"more of {lot.name}", "not known", told))
     gain = books.prices.get("gain_row")
     if gain is not None:
         rows.append(("nothing", "", f"right where all else costs more than {books.price(gain)}"))
     return Table("What to buy next", ("buy", "for one real row's worth", ""), tuple(rows))
 
 
+def _between(way: Option) -> str:
+    high = "no limit" if math.isinf(way.high) else number(way.high)
+    return f"between {number(way.low)} and {high}"
+
+
+def _but(told: str, held: str) -> str:
+    return f"{told}, but {held}" if held else told
+
+
+def _passed_over(books: Books, ways: tuple[Option, ...], price: float) -> str:
+    """Why what would be cheaper, but is in no mix, is not the advice."""
+    cheaper = [w for w in ways if w.held and w.price is not None and w.price < price]
+    return "".join(
+        f" {w.what[:1].upper()}{w.what[1:]} would cost {books.price(w.price or 0.0)} ({_between(w)}), but {w.held}: "
+        "rows that no model uses bring nothing at any price."
+        for w in cheaper
+    )
+
+
 def _next(books: Books, ways: tuple[Option, ...]) -> list[RuleOutcome]:
     """One sentence: the cheapest way to the next real row's worth, as far as prices can say."""
-    known = [w for w in ways if w.price is not None and math.isfinite(w.price)]
-    open_ = [w for w in ways if w.price is None]
+    known = [w for w in ways if w.price is not None and math.isfinite(w.price) and not w.held]
+    open_ = [w for w in ways if w.price is None and not w.held]
     used = [lot for lot in books.lots if lot.used]
     if not known or open_ or any(lot.slope is None for lot in used):
         return []
     best, gain = known[0], books.prices.get("gain_row")
     price = float(best.price or 0.0)
+    aside = _passed_over(books, ways, price)
     if gain is not None and price > gain:
         reason = (
             f"Stop: one more real row's worth brings {books.price(gain)}, and the cheapest way to it, {best.what}, "
-            f"costs {books.price(price)}."
+            f"costs {books.price(price)}.{aside}"
         )
         return [RuleOutcome("D6", "STOP", (), reason)]
     others = [w for w in known[1:] if w.low < best.high and w.high > best.low]
     if not used and len(known) == 1:
-        reason = f"Buy next: more real rows, at {books.price(price)} each; no synthetic set is in use."
+        reason = f"Buy next: more real rows, at {books.price(price)} each; no synthetic set is in use.{aside}"
         return [RuleOutcome("D6", "BUY_REAL", (), reason)]
     second = f", against {books.price(known[1].price or 0.0)} for {known[1].what}" if len(known) > 1 else ""
     sure = f" Their ranges overlap, so {others[0].what} may be as cheap." if others else ""
-    reason = f"Buy next: {best.what}, at {books.price(price)} for one real row's worth{second}.{sure}"
+    reason = f"Buy next: {best.what}, at {books.price(price)} for one real row's worth{second}.{sure}{aside}"
     return [RuleOutcome("D6", "BUY_REAL" if best.kind == "real" else "BUY_SYNTHETIC", (), reason)]
 
 
@@ -294,6 +326,7 @@ def _rules(books: Books, source: Result) -> list[RuleOutcome]:
             candidate=lot.name,
         )
         for lot in lost
+        if (spent := books.bill.lots[lot.name]).money > 0 or not spent.whole
     ]  # fmt: skip
     for lot in books.lots:
         prices = {k: v for k, v in books.prices.items() if k == "real_row"}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -44,9 +44,9 @@ class Credited:
         name: of the candidate.
         found: credits, or why there are none.
         settings: as they were read.
-        left_out: by value, what training without its rows gains.
-        claim: the value that was put to the benchmark; None where no value is surely worse than the others.
-        confirmed: what leaving it out gained there; None without a claim.
+        left_out: by value, what training without its rows gains inside the train rows.
+        claim: the value that was put to the benchmark, the worst that is dropped; None where none is.
+        confirmed: what leaving it out gained there; None without a claim. It is told, and decides nothing.
         alpha: chance of a claim where settings are innocent.
         weight: of a synthetic row in all trainings.
     """
@@ -59,6 +59,17 @@ class Credited:
     confirmed: Estimate | Unmeasured | None
     alpha: float
     weight: float
+
+    def drops(self, value: Value) -> bool:
+        """Whether to go on without this value, by the train rows alone.
+
+        A value that surely hurts goes, unless training without it surely loses; one that is surely worse than the
+        others goes only if training without it surely gains.
+        """
+        gained = self.left_out.get(value.title)
+        if value.harms(self.alpha):
+            return gained is None or not gained.loses
+        return value.lags(self.alpha) and gained is not None and gained.gains
 
 
 def credit(
@@ -124,10 +135,11 @@ def credit(
     arena = prepare(real, [synthetic], roles=roles, holdout=holdout, why="credit", on_event=on_event)
     made_by = read_settings(arena.candidates[0], by, target=target)
     found = measure(arena, made_by, learner=model, weight=weight, seed=seed, effort=effort, on_event=on_event)
+    asked = repr((target, tuple(by), weight, repr(model), rules.label, seed, effort))
     if out is not None:
         write(arena.candidates[0], found, out, without=without)
     result = concluded(arena, found, policy=rules, seed=seed, out=out, without=without)
-    return with_wear(result, arena, policy=rules, learner=repr(model), on_event=on_event)
+    return with_wear(result, arena, policy=rules, learner=repr(model), asked=asked, on_event=on_event)
 
 
 def measure(
@@ -140,7 +152,7 @@ def measure(
     effort: Effort,
     on_event: OnEvent,
 ) -> Credited:
-    """Credits, what leaving values out gains inside the train rows, and one look at the benchmark for the worst."""
+    """Credits, what leaving values out gains inside the train rows, and one look at the benchmark if one is dropped."""
     from sterling.blend import credit as credits_
     from sterling.blend.leave_out import confirm, leave_out, trainings
 
@@ -154,32 +166,31 @@ def measure(
     )  # fmt: skip
     if isinstance(found, Unmeasured):
         return Credited(arena.candidates[0].name, found, settings, {}, None, None, ALPHA, used)
-    chosen = [v for v in found.values if isinstance(v.credit, Estimate)][:most]
+    judged = [v for v in found.values if isinstance(v.credit, Estimate)]
     gains = leave_out(
-        real, made, {v.title: v.rows for v in chosen}, weight=used, learner=learner, seed=seed, effort=effort,
+        real, made, {v.title: v.rows for v in judged[:most]}, looks=len(judged), weight=used, learner=learner,
+        seed=seed, effort=effort, on_event=on_event,
+    )  # fmt: skip
+    sealed = Credited(arena.candidates[0].name, found, settings, gains, None, None, ALPHA, used)
+    claim = next((v for v in judged if sealed.drops(v)), None)
+    if claim is None:
+        return sealed
+    confirmed = confirm(
+        real, arena.benchmark_view, made, claim.rows, weight=used, learner=learner, seed=seed, effort=effort,
         on_event=on_event,
     )  # fmt: skip
-    claim = credits_.worst(found, ALPHA)
-    confirmed = None
-    if claim is not None:
-        confirmed = confirm(
-            real, arena.benchmark_view, made, claim.rows, weight=used, learner=learner, seed=seed, effort=effort,
-            on_event=on_event,
-        )  # fmt: skip
-    return Credited(arena.candidates[0].name, found, settings, gains, claim, confirmed, ALPHA, used)
+    return replace(sealed, claim=claim, confirmed=confirmed)
 
 
 def dropped(found: Credited, without: Without) -> Bools | None:
     """[m] the rows that a set without harmful ones lacks; None where no row has a credit."""
-    from sterling.api.credit_result import is_dropped
-
     if isinstance(found.found, Unmeasured):
         return None
     credits_ = found.found
     out = np.zeros(credits_.rows.size, dtype=bool)
     if without != "nothing":
         for value in credits_.values:
-            if is_dropped(value, found):
+            if found.drops(value):
                 out |= value.rows
     if without == "rows":
         out |= credits_.rows + SURE_ROW * credits_.errors < 0

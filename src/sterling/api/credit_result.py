@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from sterling.api.compare import inputs_of
 from sterling.decide.sentences import interval, joined, number, plural, sentence
 from sterling.kernel.estimate import Estimate, Unmeasured
-from sterling.kernel.finding import Decision, Finding, Json, RuleOutcome, Status, Verdict
+from sterling.kernel.finding import Finding, Json, RuleOutcome, Status, Verdict
 from sterling.kernel.table import Table
 
 if TYPE_CHECKING:
@@ -38,38 +38,21 @@ def concluded(
         FIX where a setting is to be dropped, INSUFFICIENT where nothing could be judged, else SHIP.
     """
     from sterling.decide.result import Result
+    from sterling.decide.rules import folded
 
     findings = _findings(found)
     rules = _rules(found)
-    verdicts = [r.verdict for r in rules if r.verdict is not None]
-    decision = Decision(
-        min(verdicts, key=list(Verdict).index, default=Verdict.SHIP),
-        policy.label,
-        rules,
-        tuple(f.name for f in findings if f.status is Status.UNMEASURED),
-    )
+    decision = folded(rules, findings, policy.label)
     return Result(
         "credit", decision, findings, inputs_of(arena), seed, policy.label,
         notes=(*_notes(arena, found), *_written(found, out, without)), tables=_tables(found),
     )  # fmt: skip
 
 
-def is_dropped(value: Value, found: Credited) -> bool:
-    """Whether to go on without this value: it surely hurts, or it is surely worse and the benchmark gains without it.
-
-    A value that surely hurts is kept only where the benchmark says that leaving it out loses.
-    """
-    claimed = found.claim is not None and value.title == found.claim.title
-    seen = found.confirmed if claimed and isinstance(found.confirmed, Estimate) else None
-    if value.harms(found.alpha):
-        return seen is None or seen.high >= 0
-    return value.lags(found.alpha) and seen is not None and seen.low > 0
-
-
 def _status(value: Value, found: Credited) -> Status:
     if isinstance(value.credit, Unmeasured):
         return Status.UNMEASURED
-    if is_dropped(value, found):
+    if found.drops(value):
         return Status.FAIL
     if value.lags(found.alpha):
         return Status.WARN
@@ -126,12 +109,19 @@ def _told(value: Value, found: Credited) -> str:
 def _ablation(found: Credited, claim: Value, seen: Estimate | Unmeasured) -> Finding:
     status = Status.UNMEASURED
     if isinstance(seen, Estimate):
-        status = Status.PASS if seen.low > 0 else Status.FAIL if seen.high < 0 else Status.UNDECIDED
-    reason = f"Training without {claim.title}, judged once on the benchmark: {_gain(seen)}"
+        status = Status.PASS if seen.low > 0 else Status.WARN if seen.high < 0 else Status.UNDECIDED
+    reason = f"Training without {claim.title}, judged once on the benchmark: {_gain(seen)}: {_word(seen)}"
     return Finding(
         ABLATION, seen, "higher", status, slice=claim.title, candidate=found.name, reason=reason,
         params={"bound": 0.0, "weight": found.weight},
     )  # fmt: skip
+
+
+def _word(seen: Estimate | Unmeasured | None) -> str:
+    """What the benchmark says to a value that was dropped without it."""
+    if not isinstance(seen, Estimate):
+        return "not asked"
+    return "confirmed" if seen.low > 0 else "contradicted" if seen.high < 0 else "not confirmed"
 
 
 def _gain(seen: Estimate | Unmeasured | None) -> str:
@@ -149,9 +139,9 @@ def _rules(found: Credited) -> tuple[RuleOutcome, ...]:
             "CREDIT", "DROP_SETTING", (f"{MEASURE}:{v.title}",), _drop(v, found), Verdict.FIX, candidate=found.name
         )
         for v in found.found.values
-        if is_dropped(v, found)
+        if found.drops(v)
     ]
-    lagging = [v for v in found.found.values if v.lags(found.alpha) and not is_dropped(v, found)]
+    lagging = [v for v in found.found.values if v.lags(found.alpha) and not found.drops(v)]
     if lagging:
         told = (
             f"{joined([v.title for v in lagging])} {'gives' if len(lagging) == 1 else 'give'} rows worth less than "
@@ -164,7 +154,7 @@ def _rules(found: Credited) -> tuple[RuleOutcome, ...]:
 
 def _drop(value: Value, found: Credited) -> str:
     """Why to drop a value, what it costs in real rows, and what the benchmark said."""
-    assert isinstance(value.credit, Estimate)  # is_dropped
+    assert isinstance(value.credit, Estimate)  # it is dropped
     parts = [f"Drop {value.title}: a row of it has a credit of {interval(value.credit)}, where a real row has 1"]
     gained = found.left_out.get(value.title)
     if gained is not None and isinstance(gained.gain, Estimate):
@@ -178,17 +168,20 @@ def _drop(value: Value, found: Credited) -> str:
             )
         parts.append(cost)
     if found.claim is not None and value.title == found.claim.title:
-        sure = isinstance(found.confirmed, Estimate) and found.confirmed.low > 0
-        heading = "The benchmark confirms it" if sure else "The benchmark does not contradict it"
-        heading = heading if isinstance(found.confirmed, Estimate) else "The benchmark could not be asked"
-        parts.append(f"{heading}: without these rows {_gain(found.confirmed)}")
+        seen = {
+            "confirmed": "The benchmark confirms it",
+            "not confirmed": "The benchmark does not confirm it, nor the contrary",
+            "contradicted": "The benchmark contradicts it: look at these rows before you drop them for good",
+            "not asked": "The benchmark could not be asked",
+        }
+        parts.append(f"{seen[_word(found.confirmed)]}: without these rows {_gain(found.confirmed)}")
     return sentence(*parts)
 
 
 def _keep(found: Credited) -> str:
     """The settings to use next time."""
     assert not isinstance(found.found, Unmeasured)
-    gone = {v.title for v in found.found.values if is_dropped(v, found)}
+    gone = {v.title for v in found.found.values if found.drops(v)}
     kept = [
         f"{s.name} = {joined([s.labels[c] for c in range(len(s.labels)) if s.title(c) not in gone], most=8)}"
         for s in found.settings

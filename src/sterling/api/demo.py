@@ -82,9 +82,9 @@ def demo(*, out: Path, effort: Effort = "full", on_event: OnEvent = silent) -> D
     """
     from sterling.api.run import run_study
     from sterling.api.ship import ship_run, write_report
-    from sterling.sources.atomic import write_text
+    from sterling.sources.atomic import folder_at, write_text
 
-    out.mkdir(parents=True, exist_ok=True)
+    folder_at(out)
     _write_vendors(out, on_event=on_event)
     write_text(out / "study.toml", STUDY.format(effort=effort))
     result = run_study(out / "study.toml", out=out / "run", on_event=on_event)

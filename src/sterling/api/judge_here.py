@@ -5,17 +5,18 @@ from __future__ import annotations
 import dataclasses
 import datetime
 import hashlib
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sterling.api.compare import Stakes, conclude, judge
+from sterling.api.compare import Stakes, conclude, facts_of, judge
 from sterling.api.inputs import Arena, Roles, journal_path, load, prepare
 from sterling.api.wear import told
 from sterling.kernel.dataset import Origin
 from sterling.kernel.errors import InputError
-from sterling.kernel.finding import Finding, Json, Status
+from sterling.kernel.finding import Decision, Finding, Json, Status
 from sterling.kernel.protocols import Effort, OnEvent, silent
 from sterling.kernel.schema import Kind
 
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from sterling.decide.policy import Policy
     from sterling.decide.result import Result
     from sterling.kernel.view import View
-    from sterling.ship.certificate import Certificate
+    from sterling.ship.certificate import Certificate, Tellable
     from sterling.ship.sign import SigningKey
     from sterling.sources.queries import Wear
 
@@ -45,6 +46,19 @@ class Judgement:
     certificate: Certificate
     questions: int
     key_made: bool
+
+
+@dataclass(frozen=True, slots=True)
+class _Paper:
+    """What a certificate needs beside the findings."""
+
+    arena: Arena
+    question: dict[str, Json]
+    policy: Policy
+    wear: Wear
+    key: SigningKey
+    stakes: Stakes
+    seed: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +97,10 @@ def judge_here(
     on_event: OnEvent = silent,
 ) -> Judgement:
     """Judge a set and write a signed certificate that holds no row, no example and no small count.
+
+    What is about single real rows is told only as a failure that concerns ten or more of them. The verdict of the
+    certificate hangs on what it tells alone, and may be milder than yours. It is no differential
+    privacy: set `queries`.
 
     Args:
         real: your real data: a path, a frame or a Dataset.
@@ -125,9 +143,18 @@ def judge_here(
     result = told(
         conclude("compare", arena, findings, policy=rules, seed=seed, stakes=stakes, notes=arena.notes), wear, rules
     )
-    certificate = issue(_body(result, arena, question, rules, wear, signing), signing)
+    seen = _without_repeats(arena)
+    if seen is not arena:
+        again = judge(seen, 0, policy=rules, seed=seed, effort=effort, slices=tuple(slices), on_event=on_event)
+        # Whether rows repeat each other is asked of the set as it came.
+        findings = (
+            *(f for f in again if f.measure != "duplicates"),
+            *(f for f in findings if f.measure == "duplicates"),
+        )
+    paper = _Paper(arena, question, rules, wear, signing, stakes, seed)
+    certificate = issue(_body(findings, paper), signing)
     write_certificate(certificate, out)
-    return Judgement(result, certificate, questions, signing.made)
+    return Judgement(_with_difference(result, certificate), certificate, questions, signing.made)
 
 
 def verify(
@@ -212,43 +239,94 @@ def _plain(value: Any) -> Json:
     return value if isinstance(value, (bool, int, float, str)) or value is None else str(value)
 
 
-def _body(
-    result: Result, arena: Arena, question: dict[str, Json], policy: Policy, wear: Wear, key: SigningKey
-) -> dict[str, Json]:
+def _without_repeats(arena: Arena) -> Arena:
+    """The arena with rows of the judged set that repeat more than any real row does cut down to as often as that.
+
+    Else a guess that is repeated often enough would tell by itself whether it is a real row. A smaller real set
+    repeats its rows less often, so the most of it is scaled up to the size of the judged set.
+    """
+    import numpy as np
+
+    view, real = arena.views[0], [arena.train_view, arena.benchmark_view]
+    hashes = [v.hashes for v in real if v.hashes is not None]
+    if view.hashes is None or not hashes or not view.n:
+        return arena
+    most = int(np.unique(np.concatenate(hashes), return_counts=True)[1].max(initial=1))
+    most = 1 if most == 1 else math.ceil(most * max(1.0, view.n / sum(v.n for v in real)))
+    order = np.argsort(view.hashes, kind="stable")
+    ordered = view.hashes[order]
+    place = np.arange(view.n) - np.searchsorted(ordered, ordered)
+    kept = np.sort(order[place < most])
+    return arena if kept.size == view.n else dataclasses.replace(arena, views=(view.take(kept), *arena.views[1:]))
+
+
+def _decided(told: Tellable, paper: _Paper) -> Decision:
+    """The verdict on what the certificate tells, and on nothing else."""
+    from sterling.decide.rules import decide
+    from sterling.decide.worn import worn
+
+    silent, policy = {*told.silent_measures}, paper.policy
+    required = {kind: tuple(m for m in named if m not in silent) for kind, named in policy.required.items()}
+    open_to_all = dataclasses.replace(
+        policy, required=required, decisive=tuple(m for m in policy.decisive if m not in silent)
+    )
+    facts = facts_of(paper.arena, kind="compare", stakes=paper.stakes)
+    today = datetime.datetime.now(datetime.UTC).date()
+    decision = decide(told.findings, facts=facts, policy=open_to_all, today=today)
+    rule = worn(questions=paper.wear.questions, rows=paper.wear.rows, policy=policy)
+    return decision if rule is None else dataclasses.replace(decision, rules=(*decision.rules, rule))
+
+
+def _with_difference(result: Result, certificate: Certificate) -> Result:
+    """The owner's result, with a note where his verdict is not the one he hands out."""
+    said, own = certificate.body["verdict"], result.decision.verdict.value
+    if said == own:
+        return result
+    note = f"The certificate says {said}, and you see {own}: it leaves out what could tell of single real rows."
+    return dataclasses.replace(result, notes=(*result.notes, note))
+
+
+def _body(findings: Sequence[Finding], paper: _Paper) -> dict[str, Json]:
     """What is signed."""
     from sterling.decide.envelope import VERSION as STERLING
     from sterling.decide.rulebook import RULES
-    from sterling.report.recipient import recipients
     from sterling.ship import certificate as papers
 
-    shown, candidate = recipients(result), arena.candidates[0]
-    told, withheld = papers.allowed(
-        shown.findings, slices=_known_slices(shown.findings, arena), private=policy.purpose == "privacy"
-    )
-    unmeasured: list[Json] = [*sorted({f.measure for f in result.findings if f.status is Status.UNMEASURED})]
-    now = datetime.datetime.now(datetime.UTC)
+    arena, policy, wear, key = paper.arena, paper.policy, paper.wear, paper.key
+    candidate, real = arena.candidates[0], (arena.train.fingerprint, arena.benchmark.fingerprint)
+    slices = _known_slices(findings, arena)
+    least = papers.enough(key, *real, candidate.fingerprint, policy_hash(policy), str(paper.seed))
+    told = papers.tellable(findings, slices=slices, private=policy.purpose == "privacy", least=least)
+    lines, withheld = papers.allowed(told, slices=slices, real=min(arena.train.rows, arena.benchmark.rows))
+    decision = _decided(told, paper)
+    unmeasured: list[Json] = [*sorted({f.measure for f in told.findings if f.status is Status.UNMEASURED})]
     return {
         "format": papers.FORMAT,
         "version": papers.VERSION,
         "sterling": STERLING,
-        "issued": now.isoformat(timespec="seconds"),
-        "seed": shown.seed,
+        "issued": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        "seed": paper.seed,
         "policy": {"label": policy.label, "sha256": policy_hash(policy), "purpose": policy.purpose},
-        "question": question,
-        "benchmark": {
-            "commitment": papers.commitment(key, arena.train.fingerprint, arena.benchmark.fingerprint),
-            "rows": papers.few(wear.rows),
-            "openings": wear.openings,
-            "questions": wear.questions,
-            "fakeable_gain": round(wear.fakeable, 3),
-            "since": None if wear.since is None else wear.since[:10],
-        },
+        "question": paper.question,
+        "benchmark": {"commitment": papers.commitment(key, *real), **_worn(wear)},
         "set": {"name": _utf8(candidate.name), "rows": candidate.rows, "fingerprint": candidate.fingerprint},
-        "verdict": shown.decision.verdict.value,
-        "rules": papers.told_rules(shown.decision, RULES),
-        "findings": told,
+        "verdict": decision.verdict.value,
+        "rules": papers.told_rules(decision, RULES),
+        "findings": lines,
         "unmeasured": {"measures": unmeasured},
         "withheld": withheld,
+    }
+
+
+def _worn(wear: Wear) -> dict[str, Json]:
+    from sterling.ship.certificate import few
+
+    return {
+        "rows": few(wear.rows),
+        "openings": wear.openings,
+        "questions": wear.questions,
+        "fakeable_gain": round(wear.fakeable, 3),
+        "since": None if wear.since is None else wear.since[:10],
     }
 
 

@@ -90,7 +90,8 @@ def order(
         notes=(*arena.notes, *([FAST] if effort == "fast" else [])), chosen=_chosen(found),
         tables=(found.report.table,), cost=dict(found.cost),
     )  # fmt: skip
-    return with_wear(result, arena, policy=rules, learner=repr(model), on_event=on_event)
+    asked = repr((target, sorted((worths or {}).items()), repr(model), rules.label, seed, effort))
+    return with_wear(result, arena, policy=rules, learner=repr(model), asked=asked, on_event=on_event)
 
 
 def _chosen(found: Orders) -> tuple[str, ...]:

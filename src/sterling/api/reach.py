@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -16,7 +16,9 @@ from sterling.api.worth import as_list, build_learner
 from sterling.kernel.dataset import Dataset, Origin
 from sterling.kernel.errors import InputError, SterlingError
 from sterling.kernel.estimate import Estimate, Unmeasured
+from sterling.kernel.finding import Json
 from sterling.kernel.protocols import Effort, Learner, OnEvent, silent
+from sterling.kernel.schema import Role
 
 if TYPE_CHECKING:
     from sterling.blend.reach import Reach
@@ -27,6 +29,8 @@ Rank = Literal["rows", "loss"]
 ALPHA = 0.05
 # How many times as many rows a generator of ours is asked for.
 TIMES = 10
+# The share of the train rows that are asked: those groups are what people act on, so the benchmark is left sealed.
+ASKED = 0.25
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,8 +78,9 @@ def reach(
         real: a path, a frame or a Dataset.
         synthetic: one set or a list of sets; may be empty where a generator is named.
         target: the column a model shall predict; then each group shows what the model loses there.
-        holdout: real rows that no generator saw; without it REAL splits 80 / 20.
-        generator: one of ours, fitted on the train part; asked for many more rows too, to see how near it can come.
+        holdout: the benchmark, which stays sealed: with it all of REAL is the train part, else 80 % of it.
+        generator: one of ours, fitted on the train part less the records that are asked; it makes many more rows too,
+            to see how near it can come.
         settings: the generator's settings, as a mapping or "key=value" strings.
         real_row: what collecting one real row costs; None where it is not known.
         rank: groups by the real rows out of reach in them, or by the loss they cost the model.
@@ -96,7 +101,6 @@ def reach(
         InputError: for input that is unreadable, misnamed or unrelated.
     """
     from sterling.api.reach_result import concluded
-    from sterling.api.wear import with_wear
     from sterling.decide.policy import load_policy
 
     rules, model = load_policy(policy, stakes=stakes), build_learner(learner, ())
@@ -109,24 +113,66 @@ def reach(
         raise InputError(f"a real row cannot cost {real_row}", mend="give what one costs: --real-row 2.50")
     roles = Roles(target=target, entity=entity, time=time, schema=schema)
     whole = declare(load(real, origin=Origin.REAL, schema=schema), roles)
-    fresh = None
+    sets = [load(one, origin=Origin.SYNTHETIC, schema=schema) for one in sets]
+    laid, asked = set_apart(whole, holdout, sets, roles=roles)
     if generator is not None:
-        fresh = _sampled(whole, holdout, generator, settings, seed=seed, effort=effort, on_event=on_event)
-        sets = [*sets, fresh]
-    arena = prepare(whole, sets, roles=roles, holdout=holdout, why="reach", on_event=on_event)
-    ours = None if fresh is None else len(sets) - 1
+        sets = [*sets, _sampled(laid, generator, settings, seed=seed, effort=effort, on_event=on_event)]
+    arena = prepare(
+        laid, sets, roles=roles, holdout=asked, why="reach: records of the train part", on_event=_but_openings(on_event)
+    )
+    arena = replace(arena, real=whole, holdout_given=False)
+    ours = None if generator is None else len(sets) - 1
     alpha = ALPHA / len(arena.candidates)
     maps = tuple(
         draw_map(arena, i, sampled=ours, learner=model, alpha=alpha, seed=seed, effort=effort, on_event=on_event)
         for i in range(len(arena.candidates))
     )
-    result = concluded(arena, maps, policy=rules, seed=seed, real_row=real_row, rank=rank, alpha=alpha)
-    return with_wear(result, arena, policy=rules, on_event=on_event)
+    return concluded(arena, maps, policy=rules, seed=seed, real_row=real_row, rank=rank, alpha=alpha)
+
+
+def set_apart(whole: Dataset, holdout: Any, sets: Sequence[Dataset], *, roles: Roles) -> tuple[Dataset, Dataset]:
+    """The train part, cut in two by the content of its rows: real rows to lay out, and records to ask.
+
+    Entities stay whole. Time does not decide: the map is of places, and drift is not its question.
+
+    Args:
+        whole: the real rows.
+        holdout: the benchmark where the user named one: only looked at for being no candidate.
+        sets: the candidates.
+        roles: what the user declared.
+
+    Raises:
+        InputError: if the holdout cannot be read or is one of the candidates.
+    """
+    from sterling.sources.split import split
+
+    if holdout is None:
+        train = split(whole)[0]
+    else:
+        train, sealed = whole, load(holdout, origin=Origin.REAL, schema=roles.schema)
+        for made in sets:
+            if made.fingerprint == sealed.fingerprint:
+                raise InputError(
+                    f"the holdout holds the same rows as {made.name}", mend="name real rows that no generator saw"
+                )
+    timeless = [replace(f, role=Role.FEATURE) if f.role is Role.TIME else f for f in train.schema]
+    parts = split(replace(train, schema=replace(train.schema, fields=tuple(timeless))), holdout=ASKED, salt="reach")
+    laid, asked = (replace(part, schema=train.schema) for part in parts)
+    return replace(laid, name=whole.name), replace(asked, name=f"{whole.name} (asked)")
+
+
+def _but_openings(on_event: OnEvent) -> OnEvent:
+    """Everything but that a benchmark was opened: the records that are asked are no benchmark."""
+
+    def heard(kind: str, facts: Mapping[str, Json]) -> None:
+        if kind != "benchmark":
+            on_event(kind, facts)
+
+    return heard
 
 
 def _sampled(
-    whole: Dataset,
-    holdout: Any,
+    laid: Dataset,
     name: str,
     settings: Sequence[str] | Mapping[str, Any],
     *,
@@ -137,14 +183,12 @@ def _sampled(
     """As many rows as the generator was fitted on, and then TIMES as many again."""
     from sterling.api.generate import sample_from
     from sterling.blend.reach import MOST_ROWS
-    from sterling.sources.split import split
 
     made_by = from_mapping("generators", name, settings) if isinstance(settings, Mapping) else from_pairs(
         "generators", name, settings
     )  # fmt: skip
-    train = whole if holdout is not None else split(whole)[0]
-    rows = min(max(1, train.rows), MOST_ROWS[effort]) * (1 + TIMES)
-    return sample_from(train, made_by, name=name, rows=rows, seed=seed, on_event=on_event)
+    rows = min(max(1, laid.rows), MOST_ROWS[effort]) * (1 + TIMES)
+    return sample_from(laid, made_by, name=name, rows=rows, seed=seed, on_event=on_event)
 
 
 def draw_map(

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from sterling.api.compare import inputs_of
-from sterling.decide.sentences import number, plural, sentence
+from sterling.decide.sentences import joined, number, plural, sentence
 from sterling.kernel.estimate import Estimate, Unmeasured
-from sterling.kernel.finding import Decision, Finding, Json, RuleOutcome, Status, Verdict
+from sterling.kernel.finding import Finding, Json, RuleOutcome, Status, Verdict
 from sterling.kernel.schema import Role
 from sterling.kernel.table import Table
 
@@ -58,36 +58,33 @@ def concluded(
         FIX where a group is out of reach, INSUFFICIENT where no map could be drawn, else SHIP.
     """
     from sterling.decide.result import Result
+    from sterling.decide.rules import folded
 
     ranked = [(m, _ranked(m, rank)) for m in maps]
     findings = tuple(f for m, groups in ranked for f in _findings(m, groups, alpha=alpha))
     few = policy.rare.few
     rules = tuple(r for m, groups in ranked for r in _rules(m, groups, few=few, real_row=real_row))
-    verdicts = [r.verdict for r in rules if r.verdict is not None]
-    decision = Decision(
-        min(verdicts, key=list(Verdict).index, default=Verdict.SHIP),
-        policy.label,
-        rules,
-        tuple(f.name for f in findings if f.status is Status.UNMEASURED),
-    )
+    decision = folded(rules, findings, policy.label)
     tables = [t for m, groups in ranked for t in _tables(arena, m, groups, few=few, real_row=real_row, of=len(maps))]
     return Result(
         "reach", decision, findings, inputs_of(arena), seed, policy.label,
-        notes=(*_notes(maps, real_row), *arena.notes), tables=tuple(tables), picture=_picture(ranked),
+        notes=(*_notes(arena, maps, real_row), *arena.notes), tables=tuple(tables), picture=_picture(ranked),
     )  # fmt: skip
 
 
 def _ranked(mapped: Mapped, rank: Rank) -> tuple[Group, ...]:
+    """Groups that are surely out of reach; one that stands out by its density alone is within reach."""
     if isinstance(mapped.found, Unmeasured):
         return ()
+    groups = tuple(g for g in mapped.found.groups if g.share.low > mapped.found.floor.value)
     if rank == "rows":
-        return mapped.found.groups
+        return groups
 
     def cost(group: Group) -> float:
         loss = mapped.losses.get(group.title)
         return loss.value * group.of_real if isinstance(loss, Estimate) else -math.inf
 
-    return tuple(sorted(mapped.found.groups, key=cost, reverse=True))
+    return tuple(sorted(groups, key=cost, reverse=True))
 
 
 def _findings(mapped: Mapped, groups: Sequence[Group], *, alpha: float) -> list[Finding]:
@@ -153,12 +150,22 @@ def _rules(mapped: Mapped, groups: Sequence[Group], *, few: int, real_row: float
     if len(groups) > MOST_NAMED:
         told = f"{plural(len(groups) - MOST_NAMED, 'more group')} stand out; the table says what to do with each."
         spoken.append(RuleOutcome("REACH", "MORE", (), told, candidate=mapped.name))
+    thin = [g.title for g in found.groups if g not in groups]
+    if thin:
+        told = f"Thinner than in the real data, yet within reach: {joined(thin)}. More rows there would do no harm."
+        spoken.append(RuleOutcome("REACH", "THINNER", (), told, candidate=mapped.name))
     if not groups and found.whole.value > found.floor.high:
         told = (
             f"{found.whole.value:.1%} of the real records are out of reach where other real rows leave "
             f"{found.floor.value:.1%}, and no group that a sentence can name stands out."
         )
         spoken.append(RuleOutcome("REACH", "SCATTERED", (MEASURE,), told, candidate=mapped.name))
+    elif not groups and found.whole.high < found.floor.value:
+        told = (
+            f"Synthetic rows come nearer to the real records than other real rows do ({found.whole.value:.1%} out of "
+            f"reach, where {found.floor.value:.1%} is natural): they may be copies. `sterling compare` counts them."
+        )
+        spoken.append(RuleOutcome("REACH", "TOO_NEAR", (MEASURE,), told, candidate=mapped.name))
     elif not groups:
         told = "Synthetic rows come as near to the real records as other real rows do; no group is out of reach."
         spoken.append(RuleOutcome("REACH", "REACHED", (MEASURE,), told, candidate=mapped.name))
@@ -220,7 +227,7 @@ def _row(mapped: Mapped, group: Group, *, few: int, real_row: float | None) -> t
 
 
 def _examples(arena: Arena, groups: Sequence[Group], who: str) -> Table:
-    """The held-out records that lie furthest from any synthetic row; never for a recipient."""
+    """The asked records that lie furthest from any synthetic row; never for a recipient."""
     table = arena.benchmark.table()
     asked = [c.column for g in groups for c in g.records.conditions]
     others = [f.name for f in arena.real.schema if f.role not in (Role.KEY, Role.ENTITY)]
@@ -238,8 +245,13 @@ def _cell(value: object) -> Json:
     return value if value is None or isinstance(value, (bool, int, float, str)) else str(value)
 
 
-def _notes(maps: Sequence[Mapped], real_row: float | None) -> tuple[str, ...]:
-    notes = [f"{m.name}: no losses, {m.loss_failed}" for m in maps if m.loss_failed is not None]
+def _notes(arena: Arena, maps: Sequence[Mapped], real_row: float | None) -> tuple[str, ...]:
+    asked = (
+        f"asked: {arena.benchmark.rows:,} real records, a part of the train rows; the benchmark stays sealed. A "
+        "generator that saw them and repeats them reaches them: compare looks for copies"
+    )
+    notes = [asked]
+    notes += [f"{m.name}: no losses, {m.loss_failed}" for m in maps if m.loss_failed is not None]
     collecting = any(
         g.advice == "collect, don't simulate"
         for m in maps

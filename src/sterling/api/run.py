@@ -24,6 +24,7 @@ from sterling.kernel.task import Task
 from sterling.run.cache import FileCache
 from sterling.run.ledger import JsonlLedger
 from sterling.run.tasks import attempt, cached, timed
+from sterling.sources.atomic import folder_at
 from sterling.study import Candidate, Study, read_study
 
 # A candidate with one of these outcomes never enters the mix: its fault would.
@@ -85,7 +86,7 @@ def run_study(
         InputError: for a study or input that cannot be used. A candidate that fails is recorded, not raised.
     """
     plan = read_study(study) if isinstance(study, Path) else study
-    out.mkdir(parents=True, exist_ok=True)
+    folder_at(out)
     desk = Desk(
         study=plan,
         out=out,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -115,7 +115,13 @@ def _answer(asked: Question, ordered: Floats, train_score: float | None, rows: D
 
 
 def with_wear(
-    result: Result, arena: Arena, *, policy: Policy, learner: str = "boosted_trees", on_event: OnEvent = silent
+    result: Result,
+    arena: Arena,
+    *,
+    policy: Policy,
+    learner: str = "boosted_trees",
+    asked: str = "",
+    on_event: OnEvent = silent,
 ) -> Result:
     """The result with what it asked of the benchmark written down and told: cost, notes, and WORN where it is due.
 
@@ -126,13 +132,15 @@ def with_wear(
         arena: the sets it was made of.
         policy: its `benchmark.difference` says when the benchmark is worn.
         learner: the model that was trained; scores of different learners are not compared.
+        asked: everything beside the sets that changes the answer, such as seed, settings and teacher: another `asked`
+            is another question.
         on_event: hears where the questions could not be written down.
     """
     from sterling.sources import queries
 
     home, benchmark = journal_path().parent, arena.benchmark
     try:
-        notes = list(_record(home, result.findings, arena, kind=result.kind, learner=learner))
+        notes = list(_record(home, result.findings, arena, kind=result.kind, learner=learner, asked=asked))
         wear = queries.wear_of(home, benchmark.fingerprint, rows=benchmark.rows)
     except OSError as err:
         on_event("note", {"text": f"what was asked of the benchmark was not written down: {err}"})
@@ -178,25 +186,29 @@ def sentence_of(wear: Wear) -> str:
     )
 
 
-def _record(home: Path, findings: Sequence[Finding], arena: Arena, *, kind: str, learner: str) -> Iterator[str]:
+def _record(
+    home: Path, findings: Sequence[Finding], arena: Arena, *, kind: str, learner: str, asked: str
+) -> Iterator[str]:
     """Write down every question; yields what the Ladder says where others were scored before."""
     from sterling.sources import queries
 
-    when, asked = _now(), False
-    for question, climbs, name in _questions(findings, arena, learner=learner):
-        asked = True
+    when, scored = _now(), False
+    for question, climbs, name in _questions(findings, arena, learner=learner, asked=asked):
+        scored = True
         if not climbs:
             queries.count(home, question, when=when)
             continue
         answer = queries.ask_ladder(home, question, n=arena.benchmark.rows, when=when)
         if answer.before:
             yield _verdict(name, question.what.split()[0], answer)
-    if not asked:  # no model was scored, but the benchmark was looked at
+    if not scored:  # no model was scored, but the benchmark was looked at
         prints = "+".join(c.fingerprint for c in arena.candidates)
-        queries.count(home, queries.Question(arena.benchmark.fingerprint, kind, prints), when=when)
+        queries.count(home, queries.Question(arena.benchmark.fingerprint, kind, f"{prints} {asked}".strip()), when=when)
 
 
-def _questions(findings: Sequence[Finding], arena: Arena, *, learner: str) -> Iterator[tuple[Question, bool, str]]:
+def _questions(
+    findings: Sequence[Finding], arena: Arena, *, learner: str, asked: str
+) -> Iterator[tuple[Question, bool, str]]:
     """The numbers that came from scoring models on the benchmark; whether the Ladder may compare them; who it is."""
     from sterling.sources.queries import Question
 
@@ -206,6 +218,9 @@ def _questions(findings: Sequence[Finding], arena: Arena, *, learner: str) -> It
     for found in findings:
         name = found.candidate or next(iter(prints), "")
         asker, result = prints.get(name, name), found.result
+        for what, value in _counted(found):
+            told = f"{asker} {found.slice or ''} {asked}"
+            yield Question(arena.benchmark.fingerprint, f"{what} {how}", told, value), False, name
         if found.measure == "mix_gain":
             confirmed, weights = found.evidence.get("confirmation"), found.evidence.get("best")
             if isinstance(confirmed, dict) and isinstance(value := confirmed.get("value"), (int, float)):
@@ -223,6 +238,20 @@ def _questions(findings: Sequence[Finding], arena: Arena, *, learner: str) -> It
             elif found.measure in ("real_equivalent_rows", "transfer_drop"):
                 what = f"{found.measure} {how}"
                 yield Question(arena.benchmark.fingerprint, what, asker, result.value), False, name
+
+
+def _counted(found: Finding) -> Iterator[tuple[str, float]]:
+    """Scores on the benchmark that are told in full and climb no Ladder: ablations, confirmed orders, ceilings."""
+    told: Mapping[str, Json] = {}
+    if found.measure in ("setting_ablation", "measured_error") and isinstance(found.result, Estimate):
+        told = {found.measure: {"value": found.result.value}}
+    elif found.measure == "order_gain":
+        told = {"order_gain": found.evidence.get("confirmation")}
+    elif found.measure == "teacher_ceiling":
+        told = {f"ceiling {who}": found.evidence.get(who) for who in ("teacher", "student", "target")}
+    for what, score in told.items():
+        if isinstance(score, dict) and isinstance(value := score.get("value"), (int, float)):
+            yield what, float(value)
 
 
 def _error(low: Json, high: Json, level: Json) -> float | None:

@@ -316,6 +316,6 @@ def _shuffled_p(rows: Floats, codes: Ints, judged: AnyArray, *, rng: np.random.G
 
 
 def worst(found: Credit, alpha: float) -> Value | None:
-    """The value to be confirmed: the first that harms, else the first that lags; None where none does."""
+    """The value that is named: the first that harms, else the first that lags; None where none does."""
     harming = [v for v in found.values if v.harms(alpha)]
     return next(iter([*harming, *(v for v in found.values if v.lags(alpha))]), None)

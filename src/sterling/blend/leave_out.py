@@ -16,6 +16,7 @@ from sterling.kernel.estimate import Estimate, Unmeasured
 from sterling.kernel.protocols import Effort, Learner, OnEvent
 from sterling.kernel.seeds import stream
 from sterling.kernel.view import View, stack
+from sterling.stats.bounds import normal_quantile
 from sterling.stats.learning_curve import fit_curves
 from sterling.stats.scores import metric_name, sampling_error, score_of, scoring_arrays, unscorable
 
@@ -47,10 +48,22 @@ class LeftOut:
     Args:
         gain: of the score without them over with them; above 0 they hurt.
         real_rows: how many more real rows would gain as much.
+        sure: the gain with an interval that holds for all parts among which these were looked for.
     """
 
     gain: Estimate | Unmeasured
     real_rows: Estimate | Unmeasured
+    sure: Estimate | Unmeasured
+
+    @property
+    def gains(self) -> bool:
+        """Whether training without them surely gains."""
+        return isinstance(self.sure, Estimate) and self.sure.low > 0
+
+    @property
+    def loses(self) -> bool:
+        """Whether training without them surely loses."""
+        return isinstance(self.sure, Estimate) and self.sure.high < 0
 
 
 def trainings(parts: int, *, effort: Effort) -> int:
@@ -63,6 +76,7 @@ def leave_out(
     made: View,
     parts: Mapping[str, Bools],
     *,
+    looks: int | None = None,
     weight: float,
     learner: Learner,
     seed: int,
@@ -75,6 +89,8 @@ def leave_out(
         train: real rows, weight 1; never the benchmark.
         made: [m] synthetic rows.
         parts: by name, which synthetic rows to leave out.
+        looks: parts among which these were chosen, on rows of this train part: `sure` is corrected for so many; None
+            for these alone.
         weight: of a synthetic row.
         learner: the model the data is for.
         seed: same seed, same answer.
@@ -91,7 +107,7 @@ def leave_out(
     folds = deal(real, folds=FOLDS, repeats=REPEATS[effort], seed=seed)
     if len(folds) < 2:
         few = Unmeasured("the real rows cannot be split into folds that can be scored", "give more real rows")
-        return {name: LeftOut(few, few) for name in parts}
+        return {name: LeftOut(few, few, few) for name in parts}
     scored: dict[str, list[float]] = {name: [] for name in parts}
     failed: dict[str, str] = {}
     curve: list[list[float]] = []
@@ -118,7 +134,9 @@ def leave_out(
                     failed[name] = error.message
         on_event("tried", {"fold": fold.name, "score": whole})
     return {
-        name: _told(gains, curve, sizes, failed.get(name), rng=stream(seed, "leave out", name))
+        name: _told(
+            gains, curve, sizes, failed.get(name), looks=looks or len(parts), rng=stream(seed, "leave out", name)
+        )
         for name, gains in scored.items()
     }
 
@@ -147,27 +165,33 @@ def _sizes(n: int) -> Ints:
 
 
 def _told(
-    gains: Sequence[float], curve: Sequence[Sequence[float]], sizes: Ints, failure: str | None, *,
+    gains: Sequence[float], curve: Sequence[Sequence[float]], sizes: Ints, failure: str | None, *, looks: int,
     rng: np.random.Generator,
 ) -> LeftOut:  # fmt: skip
     if failure is not None:
         why = Unmeasured(failure, "mend the learner, or choose another: --learner")
-        return LeftOut(why, why)
+        return LeftOut(why, why, why)
     gain, n = np.array(gains), int(sizes[-1])
-    quantile = float(stdtrit(gain.size - 1, (1 + LEVEL) / 2))
     # Folds share training rows: the variance of a mean over them is larger by test rows over training rows.
-    stretch = np.sqrt(1 + gain.size / (FOLDS - 1))
-    mean, half = float(gain.mean()), quantile * float(gain.std(ddof=1) / np.sqrt(gain.size)) * stretch
+    stretch = float(np.sqrt(1 + gain.size / (FOLDS - 1)))
+    mean, error = float(gain.mean()), float(gain.std(ddof=1) / np.sqrt(gain.size)) * stretch
+    halves = [float(stdtrit(gain.size - 1, 1 - (1 - LEVEL) / 2 / k)) * error for k in (1, looks)]
     how = f"{gain.size} paired folds, t with Nadeau-Bengio variance"
-    found = Estimate(mean, mean - half, mean + half, n, LEVEL, how)
-    return LeftOut(found, _in_real_rows(gain, np.array(curve), sizes, stretch=float(stretch), rng=rng))
+    found, sure = (
+        Estimate(mean, mean - half, mean + half, n, LEVEL, how + also)
+        for half, also in zip(halves, ("", f", corrected for {looks} looks"), strict=True)
+    )
+    return LeftOut(found, _in_real_rows(gain, np.array(curve), sizes, stretch=stretch, rng=rng), sure)
 
 
 def _in_real_rows(
     gain: Floats, curve: Floats, sizes: Ints, *, stretch: float, rng: np.random.Generator
 ) -> Estimate | Unmeasured:
     """The gain over what one more real row gains at the end of the real curve, both under the same draws of folds."""
-    n = int(sizes[-1])
+    n, folds = int(sizes[-1]), gain.size
+    # Means of so few drawn folds spread too little: by the variance's n / (n - 1), and as the normal does beside t.
+    small = float(stdtrit(folds - 1, (1 + LEVEL) / 2)) / normal_quantile((1 - LEVEL) / 2)
+    stretch *= small * float(np.sqrt(folds / (folds - 1)))
     flat = Unmeasured(f"the score hardly grows any more with {n:,} real rows", "look at the gain in score instead")
     if sizes.size < 2:
         return Unmeasured(f"{n} real rows are too few for a learning curve", "give more real rows")

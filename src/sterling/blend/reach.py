@@ -39,6 +39,7 @@ LEAST_RECORDS, LEAST_ROWS = 40, 40
 LEAST_GROUP, LEAST_SHARE = 8, 0.004
 MOST_RECORDS: dict[Effort, int] = {"full": 6_000, "fast": 2_000}
 MOST_ROWS: dict[Effort, int] = {"full": 30_000, "fast": 8_000}
+# At least; a smaller alpha takes more, or its p could not be reached.
 SHUFFLES: dict[Effort, int] = {"full": 199, "fast": 99}
 MOST_GROUPS = 10
 EXAMPLES = 3
@@ -62,7 +63,7 @@ class Group:
         share: how many of them are out of reach.
         p: chance that reshuffled names show any group that stands out so much; corrected for all groups.
         of_real: share of the real records that belong to it.
-        held: real rows of it that are held, train and held-out ones together.
+        held: real rows of it that are held, those laid out and those asked together.
         made: synthetic rows of it.
         density: how dense synthetic rows lie around its records; 1 = as dense as real ones.
         further: how many times as far the nearest synthetic row is as the nearest real one, on average.
@@ -179,7 +180,7 @@ def reach(
     views = _described(real, held_out, made, more, rng=rng)
     ground = _lay_out(*views, effort=effort, rng=rng)
     on_event("searched", {"records": ground.asked.n, "rows": ground.real.n})
-    shuffled = _Shuffled(*_shuffle(ground, effort=effort, rng=stream(seed, "reach", "shuffle")))
+    shuffled = _shuffle(ground, effort=effort, alpha=alpha, rng=stream(seed, "reach", "shuffle"))
     on_event("shuffled", {"times": shuffled.shares.size})
     whole = _share(ground.out, ground.ids[:, 0], level=level)
     named = _search(ground, shuffled, alpha=alpha)
@@ -285,19 +286,40 @@ def _around(asked: View, rows: View, k: int, *, rng: np.random.Generator) -> tup
     return near, np.where(who < 0, -1, order[who])
 
 
-def _shuffle(ground: _Ground, *, effort: Effort, rng: np.random.Generator) -> tuple[Floats, Floats, Terms]:
-    """Call other rows real, again and again: how many records are out of reach then, and how far a group stands out."""
-    n, q = ground.real.n, ground.asked.n
+def shuffles(alpha: float, effort: Effort) -> int:
+    """How often names are reshuffled at most: the smallest p, 1 / (1 + shuffles), is alpha / 2 or less.
+
+    >>> shuffles(0.05, "fast"), shuffles(0.05 / 6, "fast")
+    (99, 239)
+    """
+    return max(SHUFFLES[effort], int(np.ceil(2 / alpha)) - 1)
+
+
+def _shuffle(ground: _Ground, *, effort: Effort, alpha: float, rng: np.random.Generator) -> _Shuffled:
+    """Call other rows real, again and again: how many records are out of reach then, and how far a group stands out.
+
+    Past the usual number it ends as soon as chance has shown as much so often that neither p can fall to alpha any
+    more: nothing would be said otherwise (Besag & Clifford 1991, Biometrika 78:301).
+    """
+    n, q, most = ground.real.n, ground.asked.n, shuffles(alpha, effort)
     terms = terms_of(_comparable(ground.asked), least=max(LEAST_GROUP, int(np.ceil(LEAST_SHARE * q))))
-    shares, scores = np.empty(SHUFFLES[effort]), np.empty(SHUFFLES[effort])
-    for b in range(shares.size):
+
+    def tried(is_real: Bools) -> tuple[float, float]:
+        best = best_subgroup(terms, _lack(is_real, ground.ids), expected=EVEN)
+        return float(_all_real(is_real, ground.counts).mean()), -np.inf if best is None else best.score
+
+    first = best_subgroup(terms, ground.lack, expected=EVEN)
+    seen = np.array([ground.out.mean(), -np.inf if first is None else first.score])
+    found = np.empty((most, 2))
+    beaten = np.zeros(2)
+    done = 0
+    while done < most and (done < SHUFFLES[effort] or np.any(1 + beaten <= alpha * (1 + most))):
         named = np.zeros(2 * n, dtype=bool)
         named[rng.permutation(2 * n)[:n]] = True
-        is_real = named[ground.ids]
-        shares[b] = _all_real(is_real, ground.counts).mean()
-        best = best_subgroup(terms, _lack(is_real, ground.ids), expected=EVEN)
-        scores[b] = -np.inf if best is None else best.score
-    return shares, scores, terms
+        found[done] = tried(named[ground.ids])
+        beaten += found[done] >= seen
+        done += 1
+    return _Shuffled(found[:done, 0], found[:done, 1], terms)
 
 
 def _search(ground: _Ground, shuffled: _Shuffled, *, alpha: float) -> list[tuple[Subgroup, float]]:

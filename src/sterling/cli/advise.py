@@ -58,7 +58,7 @@ def _show(result: Result, *, json: Path | None, html: Path | None) -> None:
 
 
 def _interview() -> dict[str, Any]:
-    """Ask one by one; Enter takes the default."""
+    """Ask one by one; Enter takes the default, or leaves it unknown."""
     from sterling.decide.answers import QUESTIONS
     from sterling.kernel.errors import InputError
 
@@ -68,7 +68,7 @@ def _interview() -> dict[str, Any]:
             mend="sterling advise --questions > answers.toml, fill it in, sterling advise answers.toml",
         )
     told: dict[str, Any] = {}
-    typer.echo("Enter takes the default; what you do not know stays unknown.\n", err=True)
+    typer.echo("Enter takes the default where one is shown, else it stays unknown.\n", err=True)
     for question in QUESTIONS:
         if (answer := _ask(question)) != "":
             told[question.key] = answer

@@ -56,7 +56,7 @@ def credit(
 ) -> None:
     """Which generator settings help or hurt, in real rows.
 
-    Exact credit for every synthetic row; the worst setting is confirmed on the benchmark.
+    Exact credit for every synthetic row; the worst dropped setting is put to the benchmark once.
     """
     from sterling.api.credit import credit as give_credit
     from sterling.cli.progress import reporter

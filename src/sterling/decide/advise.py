@@ -10,10 +10,19 @@ from dataclasses import replace
 from sterling.decide.answers import Answers, contradictions, settled
 from sterling.decide.facts import Facts
 from sterling.decide.inputs import InputRecord
-from sterling.decide.policy import Policy
+from sterling.decide.policy import Policy, load_policy
 from sterling.decide.result import Result
 from sterling.decide.review_rules import AGREEMENT, KAPPA, REVIEWED, share_wrong
-from sterling.decide.routes import Step, forbidden, rarest_in_test, rarest_in_train, route, title, what_would_change
+from sterling.decide.routes import (
+    Step,
+    forbidden,
+    placeholders,
+    rarest_in_test,
+    rarest_in_train,
+    route,
+    title,
+    what_would_change,
+)
 from sterling.decide.rules import decide, strongest
 from sterling.decide.sentences import joined, number, plural
 from sterling.kernel.dataset import FittedOn
@@ -38,7 +47,8 @@ def advice(answers: Answers, *, policy: Policy, measured: Result | None, today: 
     Returns:
         A result of kind "advise". Its verdict is never SHIP: advice measures nothing, and only `gate` lets pass.
     """
-    clashes, answers = contradictions(answers), settled(answers)
+    unsettled, mismatch = _by_measured(answers, measured)
+    clashes, asked, answers = (*mismatch, *contradictions(unsettled)), answers, settled(unsettled)
     facts = _facts(answers, measured)
     told = _told(answers, policy, candidate=_only(facts))
     if any(f.measure in (AGREEMENT, KAPPA) and f.status is Status.FAIL for f in told):
@@ -47,6 +57,7 @@ def advice(answers: Answers, *, policy: Policy, measured: Result | None, today: 
     decision = decide(findings, facts=facts, policy=policy, today=today)
     steps = route(answers, policy)
     spoken = [
+        *([_uncounted()] if answers.real_rows is None else []),
         _nothing_ships(measured, steps),
         *(RuleOutcome("ADVISE", "CONTRADICTION", (), text, Verdict.INSUFFICIENT) for text in clashes),
         *decision.rules,
@@ -63,36 +74,92 @@ def advice(answers: Answers, *, policy: Policy, measured: Result | None, today: 
         inputs=measured.inputs if measured is not None else (),
         seed=measured.seed if measured is not None else 0,
         policy=decision.policy,
-        notes=_notes(answers, policy, measured),
+        notes=(*_notes(answers, policy, measured), *_untold(asked, answers, policy), *placeholders(answers, steps)),
         tables=_tables(steps, answers, policy),
     )
 
 
+def taken(answers: Answers, measured: Result | None) -> Answers:
+    """The answers as advice takes them: by what was measured, and on the careful side."""
+    return settled(_by_measured(answers, measured)[0])
+
+
+def _by_measured(answers: Answers, measured: Result | None) -> tuple[Answers, tuple[str, ...]]:
+    """The answers with the rows that the result counted, and a sentence where it was told otherwise."""
+    counted = _counted(measured)
+    if measured is None or counted is None:
+        return answers, ()
+    real, test = counted
+    told = (answers.real_rows, answers.benchmark_rows)
+    if test is None and None not in told and sum(n or 0 for n in told) == real:
+        return answers, ()  # the test was among them
+    pairs = [("real", told[0], real), *([("test", told[1], test)] if test is not None else [])]
+    wrong = [(word, said, found) for word, said, found in pairs if said not in (None, found)]
+    by_result = replace(answers, real_rows=real, benchmark_rows=told[1] if test is None else test)
+    if not wrong:
+        return by_result, ()
+    found = joined([f"{rows:,} {word} rows" for word, _, rows in wrong])
+    said = joined([f"{rows:,}" for _, rows, _ in wrong])
+    text = f"The result of `sterling {measured.kind}` counts {found}, the answers say {said}: the measured count."
+    return by_result, (text,)
+
+
+def _counted(measured: Result | None) -> tuple[int, int | None] | None:
+    """Real rows and rows of a holdout that a result read; None where it does not say, as with runs of your own."""
+    if measured is None:
+        return None
+    sets = _candidates(measured)
+    real = [r.rows for r in measured.inputs if r not in sets]
+    if sets and len(real) in (1, 2):
+        return real[0], real[1] if len(real) == 2 else None
+    return (real[0], None) if measured.kind == "collapse" and len(real) == 1 else None
+
+
+def _uncounted() -> RuleOutcome:
+    reason = "Say how many real records there are (real_rows; 0 if there are none): it was not answered."
+    return RuleOutcome("ADVISE", "COUNT_REAL", (), reason, Verdict.INSUFFICIENT)
+
+
 def _facts(answers: Answers, measured: Result | None) -> Facts:
     a = answers
-    nothing = a.real_rows + a.benchmark_rows == 0
     rare_train, rare_test = rarest_in_train(a), rarest_in_test(a)
-    origin: FittedOn = a.fitted_on
-    name = _candidate(a)
     sets = {r.name: r.rows for r in _candidates(measured)}
     mixed = measured is not None and any(r.outcome == "MIX" for r in measured.decision.rules)
     return Facts(
         kind=KIND,
-        n_train=0 if nothing else a.trains,
-        n_benchmark=0 if nothing else a.tests,
+        # No row trains and a test is named whose rows nobody counted: unknown, for there are real rows.
+        n_train=None if a.real_rows is None or (a.real_rows == 0 and a.tests is None) else a.trains,
+        n_benchmark=a.tests,
         # A class of which nobody counted a row is unknown, not absent.
         minority_train=rare_train or None,
         minority_benchmark=rare_test or None,
-        stakes=a.stakes,
+        stakes=a.stakes or "low",
         declares=a.declares,
-        fitted_on=dict.fromkeys(sets, origin) if sets else {name: origin} if a.source != "none" and not nothing else {},
-        holdout_given=a.benchmark_rows > 0,
+        fitted_on=_origins(a, tuple(sets), measured),
+        holdout_given=a.has_test,
         prices=a.prices,
         candidate_rows=sets,
         has_target=a.modality != "table" or a.target is not None or a.rarest_rows is not None or not a.groups,
         target=a.target,
         chosen=tuple(sets) if mixed else None,
     )
+
+
+def _origins(answers: Answers, sets: Sequence[str], measured: Result | None) -> dict[str, FittedOn]:
+    """What each set's generator saw, where the result or an answer says so; a plan that nobody told says nothing."""
+    a = answers
+    untold = a.source == "ours" and a.fitted_on == "unknown"  # settled: an answer of "ours" would have made it real
+    if not sets:
+        return {} if untold or a.source == "none" or a.nothing_real else {_candidate(a): a.fitted_on}
+    found: dict[str, FittedOn] = {}
+    rules = [r for r in measured.decision.rules if r.rule == "D7"] if measured is not None else []
+    for name in sets:
+        said = {r.outcome for r in rules if len(sets) == 1 or f"generator of {name} " in r.reason}
+        if "AUGMENT_RARE" in said:
+            found[name] = "real"
+        elif not untold or "UPPER_BOUND" in said:
+            found[name] = a.fitted_on
+    return found
 
 
 def _candidate(answers: Answers) -> str:
@@ -121,10 +188,11 @@ def _told(answers: Answers, policy: Policy, *, candidate: str | None) -> tuple[F
             found.append(
                 Finding(measure, told, "higher", status, None, candidate, reason=reason, params={"bound": bar})
             )
-    if a.reviewed:
-        share = share_wrong(a.wrong, a.reviewed)
+    wrong, reviewed = a.seen
+    if reviewed:
+        share = share_wrong(wrong, reviewed)
         status = status_of(share.low, share.high, terms.error_max, better="lower")
-        reason = f"Of {plural(a.reviewed, 'record')} that people looked at, {a.wrong:,} were wrong."
+        reason = f"Of {plural(reviewed, 'record')} that people looked at, {wrong:,} were wrong."
         params = {"bound": terms.error_max}
         found.append(Finding(REVIEWED, share, "lower", status, None, candidate, reason=reason, params={**params}))
     return tuple(found)
@@ -192,18 +260,39 @@ def _notes(answers: Answers, policy: Policy, measured: Result | None) -> tuple[s
         notes.append(
             f"what was measured was held against {measured.policy}; the rules here are those of {policy.label}"
         )
-    real = [r for r in measured.inputs if r not in _candidates(measured)] if measured is not None else []
-    if real and real[0].rows not in (answers.real_rows, answers.real_rows + answers.benchmark_rows):
-        notes.append(
-            f"the result speaks of {real[0].rows:,} real rows, the answers of {answers.real_rows:,}: the answers count"
-        )
-    if answers.benchmark_rows == 0 and answers.real_rows:
+    if not answers.has_test and answers.real_rows and answers.tests is not None:
         notes.append(f"no test is set apart: a fifth of the real records ({answers.tests:,}) will be one")
     missing = [
         w for k, w in (("real_row", "a real row"), ("synthetic_row", "a synthetic row")) if k not in answers.prices
     ]
     if missing:
         notes.append(f"what {joined(missing)} costs is not known; nothing was guessed")
+    return tuple(notes)
+
+
+def _untold(asked: Answers, answers: Answers, policy: Policy) -> tuple[str, ...]:
+    """What was left out and something hangs on: what it was taken as, or what to say."""
+    notes: list[str] = []
+    if asked.stakes is None and answers.stakes == policy.stakes == "low":
+        high = load_policy(None, stakes="consequential")
+        notes.append(
+            "stakes were not answered and are taken as low; consequential would forbid synthetic rows alone (D1) and "
+            f"ask for a test of {high.benchmark.rows:,} rows (low: {policy.benchmark.rows:,}) and at most "
+            f"{high.review.error_max:.1%} wrong records (low: {policy.review.error_max:.1%})"
+        )
+    if asked.stakes is None and answers.stakes == "consequential":
+        notes.append("stakes were not answered and are taken as consequential: safety hangs on it")
+    if asked.source is None and answers.real_rows:
+        way = (
+            "the set at hand is taken" if answers.source == "file" else "the route starts with a generator of Sterling"
+        )
+        notes.append(f"where synthetic records come from was not answered (source): {way}")
+    if answers.has_test and answers.tests is None:
+        notes.append("say how many records the test has (benchmark_rows): whether it is large enough is not known")
+    if asked.reviewed and asked.wrong is None:
+        notes.append(
+            f"say how many of the {asked.reviewed:,} reviewed records were wrong (wrong): they do not count yet"
+        )
     return tuple(notes)
 
 

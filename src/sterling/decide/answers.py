@@ -33,7 +33,7 @@ class Question:
     key: str
     words: str
     kind: Kind
-    default: str | int | None = None
+    default: str | None = None
     options: tuple[tuple[str, str], ...] = ()
 
     @property
@@ -57,23 +57,23 @@ QUESTIONS: tuple[Question, ...] = (
         ("cost", "more real records are too dear"),
         ("instructions", "a stronger model is to teach a smaller one"),
     )),
-    Question("stakes", "What does a wrong model cost?", "word", "low", (
+    Question("stakes", "What does a wrong model cost?", "word", None, (
         ("low", "time"), ("consequential", "health, money or rights: medical, financial, legal decisions"),
     )),
     Question("declares", "Is any of this so?", "words", None, (
         ("regional", "culture or region matters"), ("expert", "labels need experts of the field"),
         ("safety", "safety hangs on it"), ("subjective", "people may differ on what is right"),
     )),
-    Question("real_rows", "How many real records do you hold, the test aside?", "count", 0),
+    Question("real_rows", "How many real records do you hold, the test aside?", "count"),
     Question("labelled_rows", "How many of them have a label you trust? (none given: all)", "count"),
-    Question("benchmark_rows", "How many further real records are set apart as a test?", "count", 0),
+    Question("benchmark_rows", "How many further real records are set apart as a test?", "count"),
     Question("rarest_rows", "How many real records has the rarest class?", "count"),
     Question("real", "Where are the real records?", "text"),
     Question("holdout", "Where is the test?", "text"),
     Question("target", "Which column is to be predicted?", "text"),
     Question("groups", "Which columns are protected attributes?", "text"),
     Question("region", "Which column is the region or culture?", "text"),
-    Question("source", "Where do synthetic records come from?", "word", "ours", (
+    Question("source", "Where do synthetic records come from?", "word", None, (
         ("ours", "a generator of Sterling fitted on the real records"), ("file", "a set that is there already"),
         ("none", "nowhere yet"),
     )),
@@ -89,8 +89,8 @@ QUESTIONS: tuple[Question, ...] = (
     Question("agreement", "Where several people labelled a record, what share agreed on average?", "number"),
     Question("kappa", "And beyond chance (kappa)?", "number"),
     Question("annotated", "On how many records was that taken?", "count"),
-    Question("reviewed", "How many synthetic records have people looked at?", "count", 0),
-    Question("wrong", "How many of those were wrong?", "count", 0),
+    Question("reviewed", "How many synthetic records have people looked at?", "count"),
+    Question("wrong", "How many of those were wrong?", "count"),
     Question("real_price", "What does one more real record cost, labelled?", "number"),
     Question("synthetic_price", "What does a synthetic record cost?", "number"),
     Question("review_price", "What does an hour of a reviewer cost?", "number"),
@@ -100,22 +100,22 @@ KEYS = tuple(q.key for q in QUESTIONS)
 
 @dataclass(frozen=True, slots=True)
 class Answers:
-    """What was answered; every field is a question of the same name."""
+    """What was answered; every field is a question of the same name, and None is unknown."""
 
     modality: Modality = "table"
     purpose: tuple[Reason, ...] = ()
-    stakes: Stakes = "low"
+    stakes: Stakes | None = None
     declares: tuple[Declared, ...] = ()
-    real_rows: int = 0
+    real_rows: int | None = None
     labelled_rows: int | None = None
-    benchmark_rows: int = 0
+    benchmark_rows: int | None = None
     rarest_rows: int | None = None
     real: str | None = None
     holdout: str | None = None
     target: str | None = None
     groups: tuple[str, ...] = ()
     region: str | None = None
-    source: Source = "ours"
+    source: Source | None = None
     synthetic: str | None = None
     fitted_on: FittedOn = "unknown"
     loop: Loop = "no"
@@ -123,8 +123,8 @@ class Answers:
     agreement: float | None = None
     kappa: float | None = None
     annotated: int | None = None
-    reviewed: int = 0
-    wrong: int = 0
+    reviewed: int | None = None
+    wrong: int | None = None
     real_price: float | None = None
     synthetic_price: float | None = None
     review_price: float | None = None
@@ -132,17 +132,35 @@ class Answers:
     @property
     def usable_rows(self) -> int:
         """Real rows that a model can learn from: those with a label, where that is told."""
-        return self.real_rows if self.labelled_rows is None else min(self.labelled_rows, self.real_rows)
+        held = self.real_rows or 0
+        return held if self.labelled_rows is None else min(self.labelled_rows, held)
+
+    @property
+    def has_test(self) -> bool:
+        """Whether further real records are set apart: counted, or named and not counted."""
+        return bool(self.benchmark_rows) or (self.benchmark_rows is None and self.holdout is not None)
+
+    @property
+    def nothing_real(self) -> bool:
+        """Whether it is known that there is no real record."""
+        return self.real_rows == 0 and not self.has_test
 
     @property
     def trains(self) -> int:
         """Real rows that train: all where a test is set apart, else four fifths."""
-        return self.usable_rows if self.benchmark_rows else self.usable_rows - self.tests
+        return self.usable_rows if self.has_test else self.usable_rows - (self.tests or 0)
 
     @property
-    def tests(self) -> int:
-        """Real rows that test."""
-        return self.benchmark_rows or self.usable_rows // 5
+    def tests(self) -> int | None:
+        """Real rows that test; None where nobody has counted them."""
+        if self.benchmark_rows:
+            return self.benchmark_rows
+        return None if self.real_rows is None or self.has_test else self.usable_rows // 5
+
+    @property
+    def seen(self) -> tuple[int, int]:
+        """Wrong records and records looked at; none of none where either is unknown."""
+        return (0, 0) if self.wrong is None or self.reviewed is None else (self.wrong, self.reviewed)
 
     @property
     def prices(self) -> dict[str, float]:
@@ -156,7 +174,7 @@ class Answers:
 
 
 def parse_answers(data: Mapping[str, Any], *, where: str = "the answers") -> Answers:
-    """Answers from a TOML table or a Python mapping; what is left out takes its default.
+    """Answers from a TOML table or a Python mapping; what is left out is unknown.
 
     Raises:
         UnknownName: for a question or a word that does not exist, with the nearest.
@@ -176,8 +194,9 @@ def parse_answers(data: Mapping[str, Any], *, where: str = "the answers") -> Ans
         if key in told and told[key] > 1:
             raise InputError(f"{where}: {key} is {told[key]:g}, above 1", mend="write it as a share, such as 0.85")
     if told.get("wrong", 0) > told.get("reviewed", 0):
+        of = told.get("reviewed", "an unknown number")
         raise InputError(
-            f"{where}: {told['wrong']} records were wrong of {told.get('reviewed', 0)} that were looked at",
+            f"{where}: {told['wrong']} records were wrong of {of} that were looked at",
             mend="reviewed counts all that were looked at",
         )
     return Answers(**told)
@@ -237,8 +256,12 @@ def _as_number(value: Any, *, whole: bool) -> float | None:
 
 
 def blank() -> str:
-    """The questions as a TOML file to fill in; as it stands, it holds the defaults."""
-    lines = ["# Answer what you know; what you leave out is unknown. Then: sterling advise ANSWERS.toml", ""]
+    """The questions as a TOML file to fill in; as it stands, it answers nothing."""
+    lines = [
+        "# Answer what you know (take the # before the line away); what you leave out is unknown.",
+        "# Then: sterling advise ANSWERS.toml",
+        "",
+    ]
     for question in QUESTIONS:
         lines.append(f"# {question.words}")
         lines += [f"#   {name}: {meaning}" for name, meaning in question.options]
@@ -251,27 +274,26 @@ def _line(question: Question) -> str:
         return f"{question.key} = []"
     if question.default is None:
         return f"# {question.key} = {'...' if question.kind in ('count', 'number') else chr(34) * 2}"
-    return (
-        f"{question.key} = {question.default}" if question.kind == "count" else f'{question.key} = "{question.default}"'
-    )
+    return f'{question.key} = "{question.default}"'
 
 
 def contradictions(answers: Answers) -> tuple[str, ...]:
     """Answers that cannot all be true, or that do not go together; each as one sentence that says what is assumed."""
     a = answers
-    rarest, held = a.rarest_rows or 0, a.real_rows + a.benchmark_rows
+    rarest, held = a.rarest_rows or 0, (a.real_rows or 0) + (a.benchmark_rows or 0)
     checks = (
-        (a.labelled_rows is not None and a.labelled_rows > a.real_rows,
-         f"{a.labelled_rows or 0:,} records are said to be labelled, of {a.real_rows:,}: taken as all of them."),
-        (rarest * 2 > max(a.usable_rows, 1) and rarest > 0 and a.usable_rows > 0,
-         f"The rarest of at least two classes cannot have {rarest:,} of {a.usable_rows:,} records."),
-        (rarest > 0 and held == 0, f"The rarest class has {rarest:,} records, and there are no real records."),
-        (a.fitted_on == "real" and held == 0, "A generator was fitted on your real records, and there are none."),
+        (a.labelled_rows is not None and a.real_rows is not None and a.labelled_rows > a.real_rows,
+         f"{a.labelled_rows or 0:,} records are said to be labelled, of {a.real_rows or 0:,}: taken as all of them."),
+        (_too_many(a),
+         f"The rarest of at least two classes cannot have {rarest:,} of {a.usable_rows + (a.benchmark_rows or 0):,} "
+         "records: taken as not counted."),
+        (rarest > 0 and a.nothing_real, f"The rarest class has {rarest:,} records, and there are no real records."),
+        (a.fitted_on == "real" and a.nothing_real, "A generator was fitted on your real records, and there are none."),
         (a.source == "ours" and a.fitted_on == "other",
          "A generator of Sterling is fitted on your real records, and was said to have seen others only: "
          "taken as fitted on yours."),
         (a.source == "none" and a.loop != "no", "A generator feeds on its own output, and there is no generator."),
-        (a.source != "file" and a.synthetic is not None,
+        (a.source in ("ours", "none") and a.synthetic is not None,
          f"A synthetic set is named ({a.synthetic}), and the records are said to come from elsewhere: "
          'write source = "file".'),
         (a.stakes == "low" and "safety" in a.declares,
@@ -290,13 +312,28 @@ def contradictions(answers: Answers) -> tuple[str, ...]:
     return tuple(text for wrong, text in checks if wrong)
 
 
+def _too_many(answers: Answers) -> bool:
+    """Whether the rarest class is said to have more than half of all labelled real records, which were counted."""
+    a = answers
+    every = a.usable_rows + (a.benchmark_rows or 0)
+    counted = a.real_rows is not None and not (a.has_test and a.benchmark_rows is None)
+    return counted and every > 0 and (a.rarest_rows or 0) * 2 > every
+
+
 def settled(answers: Answers) -> Answers:
-    """The answers with what contradictions are taken as, on the careful side."""
+    """The answers with what contradictions are taken as, on the careful side, and a route to set out on.
+
+    Stakes that nobody told are low, and records that nobody has are of our generator; `fitted_on` stays unknown then.
+    """
     changes: dict[str, Any] = {f.name: getattr(answers, f.name) for f in fields(answers)}
-    if "safety" in answers.declares:
-        changes["stakes"] = "consequential"
+    changes["stakes"] = "consequential" if "safety" in answers.declares else answers.stakes or "low"
+    if _too_many(answers):
+        changes["rarest_rows"] = None
     if answers.region is not None and "regional" not in answers.declares:
         changes["declares"] = tuple(d for d in DECLARED if d in ("regional", *answers.declares))
     if answers.source == "ours":
         changes["fitted_on"] = "real"
+    if answers.source is None:  # a set that is named, or has seen other records, is there already
+        there = answers.synthetic is not None or answers.fitted_on == "other"
+        changes["source"] = "file" if there else "ours"
     return Answers(**changes)

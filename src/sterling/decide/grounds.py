@@ -14,8 +14,8 @@ GROUNDS = MappingProxyType(
         "D3": "Measured: 5 % errors spread evenly cost .1 to .6 points, the same 5 % in one slice 4 points and more "
         "rows do not help. Bound .01: convention.",
         "D4": "Equivalence by intervals (Schuirmann 1987); .05 and .02 are conventions of the field and of medicine.",
-        "D5": "Measured on 336 mixes: unweighted mixing harmed by > .005 AUC in 55 %, the best weight by folds alone in "
-        "15 %, this rule in none (95 % interval up to 1.1 %; worst -.004).",
+        "D5": "Measured on 336 mixes: unweighted mixing harmed by > .005 AUC in 55 %, the best weight by folds alone "
+        "in 15 %, this rule in none (95 % interval up to 1.1 %; worst -.004).",
         "D6": "Worth under a tenth of the rows held: convention; the exchange rate itself is measured, with interval.",
         "D7": "Measured: mixed by cross-validation, a generator fitted on the same rows gained .0024 AUC; a quarter of "
         "the rows held at a weight that nobody can know.",
@@ -25,8 +25,9 @@ GROUNDS = MappingProxyType(
         "D10": "Measured: P(k rows of a class gone after t generations) is exp(-2k/t); one fresh row each leaves "
         "half the mass in 3 of 4 runs, five in 19 of 20. Theory: Gerstgrasser 2404.01413, Shumailov 2024.",
         "D11": "The four-fifths rule (EEOC 1978) for shares; .005 and .05 are conventions.",
-        "D12": "The exact one-sided 95 % limit (Clopper & Pearson 1934): 299 clean rows exclude 1 %, whatever the set's size, "
-        "near the rule of three (Hanley & Lippman-Hand 1983). 5 to 10 % of a set is no rule: of 1,000 rows it can never accept 2 %.",
+        "D12": "The exact one-sided 95 % limit (Clopper & Pearson 1934): 299 clean rows exclude 1 %, whatever the "
+        "set's size, near the rule of three (Hanley & Lippman-Hand 1983). 5 to 10 % of a set is no rule: of 1,000 rows "
+        "it can never accept 2 %.",
         "D13": "Li 2310.07849: the gap of synthetic to real text grows with disagreement. .8 and half the tolerance: "
         "convention; kappa .6: Landis & Koch 1977.",
         "D14": "Three challengers: the luckiest looks two standard errors better in 1 of 15: two are the least. "

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from sterling.decide.answers import Answers
 from sterling.decide.policy import Policy
@@ -12,6 +12,7 @@ from sterling.decide.sentences import number, plural
 
 LATER = "a later issue"
 OWN = "cart"  # the generator of ours that is fitted first
+REAL, HOLDOUT, SYNTHETIC, TARGET = "real.csv", "holdout.csv", "synthetic.csv", "TARGET"  # where nothing was named
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,18 +48,42 @@ class Names:
 
 def names_of(answers: Answers) -> Names:
     """The files and columns of the answers."""
-    a = answers
-    made = "made" if a.source == "ours" else "synthetic.csv"
+    a = named(answers)
+    made = "made" if a.source == "ours" else SYNTHETIC
     groups = "".join(f" --group {shlex.quote(g)}" for g in a.groups)
     region = f" --slice {shlex.quote(a.region)}" if a.region else ""
     stakes = " --stakes consequential" if a.stakes == "consequential" else ""
     private = " --policy privacy" if "privacy" in a.purpose else ""
     return Names(
-        real=shlex.quote(a.real or "real.csv"),
+        real=shlex.quote(a.real or REAL),
         synthetic=shlex.quote(a.synthetic or made),
-        holdout=f" --holdout {shlex.quote(a.holdout or 'holdout.csv')}" if a.benchmark_rows else "",
-        target=f" --target {shlex.quote(a.target)}" if a.target else " --target TARGET",
+        holdout=f" --holdout {shlex.quote(a.holdout)}" if a.holdout else "",
+        target=f" --target {shlex.quote(a.target or TARGET)}",
         rest=f"{groups}{region}{private}{stakes}",
+    )
+
+
+def named(answers: Answers) -> Answers:
+    """The answers with names that commands and study have in common where none was given; no test, no name of one."""
+    a = answers
+    holdout = a.holdout or HOLDOUT if a.has_test else None
+    return replace(a, real=a.real or REAL, holdout=holdout, target=a.target or TARGET)
+
+
+def placeholders(answers: Answers, steps: tuple[Step, ...]) -> tuple[str, ...]:
+    """What to put into the commands, for each name that was not given; one note each."""
+    a = answers
+    typed = {word for step in steps for word in shlex.split(step.command)}
+    unnamed = (
+        (a.real, REAL, "the path of your real records"),
+        (a.holdout, HOLDOUT, "your holdout's path"),
+        (a.target, TARGET, "the column that is predicted"),
+        (a.synthetic or (None if a.source == "file" else "made"), SYNTHETIC, "the path of the synthetic set"),
+    )
+    return tuple(
+        f"put {what} in where it says {word}: it was not named"
+        for name, word, what in unnamed
+        if name is None and word in typed
     )
 
 
@@ -69,13 +94,22 @@ def route(answers: Answers, policy: Policy) -> tuple[Step, ...]:
         answers: settled, so that they do not contradict each other.
         policy: the one that will judge.
     """
-    if answers.real_rows + answers.benchmark_rows == 0:
+    if answers.real_rows is None:
+        return _uncounted(answers)
+    if answers.nothing_real:
         return _without_real(answers, policy)
     if answers.modality != "table":
         return _other_modality(answers, policy)
     if answers.real_rows == 0:
         return _only_a_test(answers, policy)
     return _table(answers, policy)
+
+
+def _uncounted(answers: Answers) -> tuple[Step, ...]:
+    asked = "real_rows" if answers.has_test else "real_rows, and benchmark_rows for a test"
+    count = Step("count the real records", "", f"Everything hangs on it: say how many there are ({asked}); 0 is none.")
+    again = Step("ask again", "sterling advise ANSWERS.toml", "With the count there is a route.")
+    return (count, again)
 
 
 def _without_real(answers: Answers, policy: Policy) -> tuple[Step, ...]:
@@ -92,7 +126,7 @@ def _without_real(answers: Answers, policy: Policy) -> tuple[Step, ...]:
 def _only_a_test(answers: Answers, policy: Policy) -> tuple[Step, ...]:
     """Real records to judge by, and none to train on."""
     names = names_of(answers)
-    held = shlex.quote(answers.holdout or "holdout.csv")
+    held = shlex.quote(answers.holdout or HOLDOUT)
     judge = Step(
         "judge it on the test",
         f"sterling compare {held} {names.synthetic}{names.target}{names.rest} --json compare.json",
@@ -168,7 +202,7 @@ def _short_test(answers: Answers, policy: Policy) -> list[Step]:
     """What the test lacks: rows, or rows of the rarest class."""
     need, least = policy.benchmark.rows, policy.benchmark.minority_rows
     lacking: list[str] = []
-    if answers.tests < need:
+    if answers.tests is not None and answers.tests < need:
         lacking.append(f"{plural(need - answers.tests, 'more real record')} for the test (it has {answers.tests:,})")
     rare = rarest_in_test(answers)
     if rare is not None and rare < least:
@@ -181,16 +215,18 @@ def _short_test(answers: Answers, policy: Policy) -> list[Step]:
 
 def rarest_in_test(answers: Answers) -> int | None:
     """Rows of the rarest class to expect in the test; None where they were not counted."""
-    if answers.rarest_rows is None or not answers.usable_rows:
+    if answers.rarest_rows is None or answers.tests is None:
         return None
+    if not answers.usable_rows:  # all that were counted are in the test
+        return answers.rarest_rows if answers.real_rows == 0 and answers.has_test else None
     return round(answers.rarest_rows * answers.tests / answers.usable_rows)
 
 
 def rarest_in_train(answers: Answers) -> int | None:
     """Rows of the rarest class to expect in training; None where they were not counted."""
-    if answers.rarest_rows is None:
+    if answers.rarest_rows is None or not answers.real_rows:
         return None
-    return answers.rarest_rows if answers.benchmark_rows else answers.rarest_rows - (rarest_in_test(answers) or 0)
+    return answers.rarest_rows if answers.has_test else answers.rarest_rows - (rarest_in_test(answers) or 0)
 
 
 def _thin(answers: Answers, policy: Policy) -> bool:
@@ -266,9 +302,9 @@ def _review(answers: Answers, policy: Policy) -> Step:
     if "expert" in answers.declares:
         who = "experts"
     most = policy.review.error_max
-    more = rows_more(answers.wrong, answers.reviewed, most)
+    more = rows_more(*answers.seen, most)
     left = zero_error_rows(most) if more is None else more  # more wrong than allowed: mended, and reviewed anew
-    found = "with errors no more frequent than now" if answers.wrong and more is not None else "without an error"
+    found = "with errors no more frequent than now" if answers.seen[0] and more is not None else "without an error"
     why = f"Drawn at random, seen by {who}: {found}, fewer than {most:.1%} are wrong."
     return Step(f"review {plural(left, 'row')}" if left else "keep the review's record", "", why)
 
@@ -298,7 +334,7 @@ def title(steps: tuple[Step, ...]) -> str:
 def forbidden(answers: Answers, policy: Policy) -> tuple[tuple[str, str], ...]:
     """What must not be done, and the rule that says so."""
     alone = answers.stakes == "consequential" or bool({"regional", "expert", "safety"} & {*answers.declares})
-    without = answers.real_rows + answers.benchmark_rows == 0
+    without = answers.nothing_real
     found = [
         (alone, "train on synthetic records alone", "D1"),
         ("subjective" in answers.declares, "take one person's, or a model's, judgement as the label", "D13"),
@@ -316,11 +352,13 @@ def forbidden(answers: Answers, policy: Policy) -> tuple[tuple[str, str], ...]:
 def what_would_change(answers: Answers, policy: Policy) -> tuple[tuple[str, str], ...]:
     """Evidence, and what it would change."""
     a, delta = answers, policy.bounds["utility"] / (2 if "subjective" in answers.declares else 1)
-    without, low = a.real_rows + a.benchmark_rows == 0, a.stakes == "low" and "expert" not in a.declares
+    without, low = a.nothing_real, a.stakes == "low" and "expert" not in a.declares
     rare, k = rarest_in_train(a), policy.mix.se_factor
     found = [
+        (a.real_rows is None, "how many real records there are", "there is a route (D0, D15)"),
         (without, f"{policy.benchmark.rows:,} real records", "the cap at a prototype falls"),
-        (not without and a.tests < policy.benchmark.rows, f"{policy.benchmark.rows - a.tests:,} more in the test",
+        (not without and a.tests is not None and a.tests < policy.benchmark.rows,
+         f"{policy.benchmark.rows - (a.tests or 0):,} more in the test",
          "a verdict becomes possible"),
         (not without and low and "regional" not in a.declares, f"synthetic alone loses surely less than {delta:g}",
          "it may stand in for real rows (D4)"),

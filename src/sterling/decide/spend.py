@@ -55,6 +55,7 @@ class Lot:
         rows: that were made or bought.
         rejected: of these, thrown out by checks or people.
         used: whether the rest is used; a refused candidate's rows are all lost.
+        unused: why it is not, where it is not.
         worth: in real rows; None where it was not measured.
         slope: real rows' worth that one more row adds: value, low, high; None where it was not measured.
     """
@@ -63,6 +64,7 @@ class Lot:
     rows: int
     rejected: int = 0
     used: bool = True
+    unused: str = ""
     worth: Estimate | None = None
     slope: tuple[float, float, float] | None = None
 
@@ -257,6 +259,7 @@ class Option:
         low: at best.
         high: at worst.
         missing: prices that would be needed.
+        held: why it is no advice whatever its price, such as that no mix used the set; else "".
     """
 
     what: str
@@ -265,24 +268,29 @@ class Option:
     low: float = 0.0
     high: float = math.inf
     missing: tuple[str, ...] = ()
+    held: str = ""
 
 
 def options(bill: Bill, lots: Sequence[Lot], prices: Prices) -> tuple[Option, ...]:
-    """What could be bought next, each by the price of one real row's worth; cheapest first, unknown ones last."""
+    """What could be bought next, each by the price of one real row's worth; cheapest first.
+
+    After them those of unknown price, and last the sets that no mix used, with the reason.
+    """
     real = prices.get("real_row")
     found = [
         Option("more real rows", "real", real, real or 0.0, real or math.inf, () if real is not None else ("real_row",))
     ]
     for lot in lots:
-        if lot.slope is None or not lot.used:
+        if lot.slope is None:
             continue
         cost, what = bill.next_row[lot.name], f"more of {lot.name}"
+        held = "" if lot.used else lot.unused or "it is not in use"
         if not cost.whole:
-            found.append(Option(what, "synthetic", None, missing=tuple(sorted(cost.missing))))
+            found.append(Option(what, "synthetic", None, missing=tuple(sorted(cost.missing)), held=held))
             continue
         value, low, high = (cost.money / s if s > 0 else math.inf for s in (lot.slope[0], lot.slope[2], lot.slope[1]))
-        found.append(Option(what, "synthetic", value, low, high))
-    return tuple(sorted(found, key=lambda o: math.inf if o.price is None else o.price))
+        found.append(Option(what, "synthetic", value, low, high, held=held))
+    return tuple(sorted(found, key=lambda o: (bool(o.held), o.price is None, o.price or 0.0)))
 
 
 def headroom(lot: Lot, prices: Prices) -> float | None:
@@ -299,7 +307,9 @@ def slope_of(evidence: Mapping[str, Json]) -> tuple[float, float, float] | None:
     if middle is None:
         return None
     low, high = (_per_row(evidence.get(key)) for key in ("marginal_low", "marginal_high"))
-    return middle, min(middle if low is None else low, middle), max(middle if high is None else high, middle)
+    # A measure that says an end and means no limit leaves None in JSON, and infinity before that.
+    top = math.inf if "marginal_high" in evidence else middle
+    return middle, min(middle if low is None else low, middle), max(top if high is None else high, middle)
 
 
 def _per_row(per_1000: Json) -> float | None:

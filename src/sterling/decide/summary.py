@@ -20,7 +20,8 @@ REFUSED = {
 # Outcomes that are the answer of their command where nothing stands against it: the strongest word first.
 ANSWERS = (
     "MIX", "CAUGHT", "CONTINUE", "USE_ORDER", "USE_SIMPLEST", "BUY_REAL", "BUY_SYNTHETIC", "STOP", "TEACHER_BETTER",
-    "TEACHER_OPEN", "COLLECT_REAL", "RAISE_WEIGHT", "SAMPLE_MORE", "SCATTERED", "REACHED", "WORTH_LESS", "KEEP",
+    "TEACHER_OPEN", "COLLECT_REAL", "RAISE_WEIGHT", "SAMPLE_MORE", "TOO_NEAR", "SCATTERED", "REACHED", "WORTH_LESS",
+    "KEEP",
 )  # fmt: skip
 
 

@@ -166,7 +166,9 @@ def _params(
     last = trace.steps[-1]
     dropped = {s.name for s in lost(trace.steps[0], limits)}
     gone = {s.name for s in failing}
-    asked = next((n for n in needs(trace, limits) if not failing or n.slice in gone), None)
+    pairs = {s.name for s in failing if s.why == "pair"}  # fresh rows go to single slices
+    able = [n for n in needs(trace, limits) if not failing or n.slice in gone]
+    asked = min(able, key=lambda n: n.slice in pairs, default=None)  # the neediest first
     first = [_lost_from(trace, limits), *(a.generation for a in warned if VITALS[a.vital].bound is not None)]
     return {
         "bound": limits.keep, "mode": trace.mode, "generation": last.generation, "slices": len(last.seen.slices),

@@ -14,9 +14,12 @@ LEVEL = 0.95
 # A slice of fewer real rows loses or gains more by luck in one generation than a rate could show.
 LEAST_COUNT = 30
 MOST_SLICES = 6
-# MEASURED below: how often what came lay within `Forecast.sure`.
-LEVEL_FORETOLD = 0.9
-FORETOLD = "two rates of loss, with their luck"
+# What came of the mass of rare slices (above 1 as 1) lay within `Forecast.sure` in 288 of 288 forecasts, within the
+# bracket itself in 244: 72 loops each of 5 and of 10 generations under replace and accumulate (cart, copula, bootstrap;
+# 800 rows of adult and nassCDS; 12 seeds). 72 of 72 loops show 0.95 with confidence 0.95.
+# tests/test_collapse.py: test_forecasts_hold_as_often_as_they_say.
+LEVEL_FORETOLD = 0.95
+FORETOLD = "two rates of loss and the luck of both, level measured over 72 short loops"
 # Numbers of different things: luck alone takes them ever more slowly, and a generator's own loss need not slow down.
 SLOWING = ("distinct_values", "distinct_rows", "hapax_kept", "distinct_words")
 SIGNS = ("rare_slices", "uncovered", "distinct_values", "distinct_rows", "hapax_kept", "distinct_words", "genericness")

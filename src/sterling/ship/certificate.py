@@ -16,6 +16,7 @@ from sterling.kernel.finding import Decision, Finding, Json, RuleOutcome, Status
 from sterling.ship.recipient import FEWEST
 from sterling.ship.sign import ALGORITHM, SigningKey, canonical, fingerprint, is_signed
 from sterling.sources.atomic import write_text
+from sterling.stats.bounds import normal_quantile
 
 FORMAT = "sterling-certificate"
 VERSION = 1
@@ -26,6 +27,21 @@ PARTS: dict[str, type] = {
     "withheld": dict,
 }  # fmt: skip
 SIGNATURE = ("algorithm", "public_key", "key_fingerprint", "value")
+# Findings on distributions, models and coverage: a guess counts in them as the one real row it is, however often the
+# other party repeats it. Any other finding, a plug-in's too, is about single real rows.
+AGGREGATES = frozenset(
+    {
+        "two_sample_auc", "marginal_gap", "correlation_gap", "embedding_gap", "slice_coverage", "coverage",
+        "duplicates", "hapax", "distinct_n", "representation", "outcome_gap", "amplification", "utility",
+        "transfer_drop", "calibration",
+    }
+)  # fmt: skip
+# A failure that is about single real rows is told once it concerns so many of them: how many it takes lies between
+# these two, and only the holder of the key knows where. At a number that is known, nine people who are known to be in
+# the data would tell of a tenth.
+CONCERNED = (FEWEST, 2 * FEWEST)
+WITHHELD = "withheld"
+GRIDS = tuple(round(m * 10.0**-e, e) for e in (4, 3, 2, 1) for m in (1, 2, 5))
 AS_WRITTEN = "ask for the certificate again, as the file that judge-here wrote"
 ALTERED = "the certificate was altered after it was signed, or signed by another key"
 
@@ -111,30 +127,114 @@ def commitment(key: SigningKey, *prints: str) -> str:
     return hashlib.sha256(key.salt(joined) + joined.encode()).hexdigest()
 
 
-def allowed(
-    findings: Sequence[Finding], *, slices: Mapping[str, int], private: bool
-) -> tuple[list[Json], dict[str, Json]]:
-    """The findings a certificate may tell: name, status, value and interval; no reason, no evidence, no example.
+@dataclass(frozen=True, slots=True)
+class Tellable:
+    """What may be told of the findings, and what the verdict of a certificate may hang on.
 
     Args:
-        findings: in the recipient's form.
-        slices: by slice, how many rows of the judged set it has, for slices that its holder can name himself. Others
-            may name a value or a range of the real rows, and are only counted.
-        private: under a privacy policy no slice is told.
-
-    Returns:
-        The findings told, and how many were withheld, by reason.
+        findings: those told in full, and failures that concern enough real rows.
+        silent: findings about single real rows of which not even the status is told.
+        slices: how many findings on distributions within slices are left out.
     """
-    told: list[Json] = []
-    withheld = 0
+
+    findings: tuple[Finding, ...]
+    silent: tuple[Finding, ...]
+    slices: int
+
+    @property
+    def silent_measures(self) -> tuple[str, ...]:
+        """Their names, sorted."""
+        return tuple(sorted({found.measure for found in self.silent}))
+
+
+def enough(key: SigningKey, *about: str) -> int:
+    """How many real rows a failure must concern to be told: the same for the same words, known to the key alone."""
+    low, high = CONCERNED
+    return low + key.salt("\n".join(("enough", *about)))[0] % (high - low + 1)
+
+
+def tellable(
+    findings: Sequence[Finding], *, slices: Mapping[str, int], private: bool, least: int = CONCERNED[1]
+) -> Tellable:
+    """Sort the findings into those a certificate may tell and those it may not.
+
+    Args:
+        findings: with their evidence, which says how many real rows a failure concerns.
+        slices: by slice, how many rows it has, for slices that the other party can name himself. Others may name a
+            value or a range of the real rows, and are only counted.
+        private: under a privacy policy no slice is told.
+        least: real rows that a failure about single rows must concern; see `enough`.
+    """
+    told: list[Finding] = []
+    silent: list[Finding] = []
+    left_out = 0
     for found in findings:
         if found.status is Status.NOT_APPLICABLE:
             continue
-        if found.slice is not None and (private or min(slices.get(found.slice, 0), _rows(found)) < FEWEST):
-            withheld += 1
-            continue
-        told.append(_told(found))
-    return told, {"slices": withheld if not 0 < withheld < FEWEST else f"<{FEWEST}"}
+        aggregate = found.measure in AGGREGATES
+        if found.slice is not None:
+            known = min(slices.get(found.slice, 0), _rows(found)) >= FEWEST
+            if aggregate and known and not private:
+                told.append(found)
+            elif aggregate:  # how many findings there are about single rows is about single rows too
+                left_out += 1
+        elif aggregate or found.status is Status.UNMEASURED:
+            told.append(found)
+        else:
+            surely = found.status is Status.FAIL and concerned(found) >= least
+            (told if surely else silent).append(found)
+    return Tellable(tuple(told), tuple(silent), left_out)
+
+
+def concerned(found: Finding) -> float:
+    """Different real rows that a finding concerns beyond those that chance explains; 0 where nobody counted them.
+
+    Repeating a row, or many rows around one, does not add to it.
+    """
+    seen = found.evidence
+    match found.measure, found.result:
+        case "copies", _:
+            looks = seen.get("unique_rows")
+            last = (
+                looks[-1] if isinstance(looks, list) and looks else None
+            )  # all records that are the only of their kind
+            return _excess(last, "copied", "expected") if isinstance(last, dict) else 0.0
+        case "near_copies", _:
+            return _excess(seen, "copied", "expected")
+        case "linkability", _:
+            return _excess(seen, "train_linked", "control_linked")
+        case "nearest_record", Estimate() as result if result.value < result.high < 1.0:
+            # The records win k of k coins if the share is k**.5 standard errors above one half.
+            error = (result.high - result.value) / normal_quantile((1 - result.level) / 2)
+            return ((result.value - 0.5) / error) ** 2 if result.value > 0.5 else 0.0
+        case _:
+            return 0.0
+
+
+def allowed(told: Tellable, *, slices: Mapping[str, int], real: int) -> tuple[list[Json], dict[str, Json]]:
+    """The findings as a certificate tells them: name, status, value and interval; no reason, evidence or example.
+
+    Args:
+        told: what may be told.
+        slices: by slice, how many rows it has.
+        real: rows of the smallest real set that was looked at: no number is finer than ten of them.
+
+    Returns:
+        The findings, and what was withheld; slices are counted in tens. What is about single real rows has no number.
+    """
+    lines: list[Json] = []
+    for found in told.findings:
+        rows = real if found.slice is None else min(real, slices.get(found.slice, 0))
+        lines.append(_told(found, rows) if found.measure in AGGREGATES else _bare(found, found.status.value))
+    once = {found.measure: found for found in told.silent}
+    lines += [_bare(found, WITHHELD) for found in once.values()]
+    tens = told.slices - told.slices % FEWEST
+    few_slices: Json = tens if tens or not told.slices else f"<{FEWEST}"
+    return lines, {
+        "slices": few_slices,
+        "measures": [*told.silent_measures],
+        "told_from": f"{CONCERNED[0]} to {CONCERNED[1]}",
+    }
 
 
 def told_rules(decision: Decision, book: Mapping[str, str]) -> list[Json]:
@@ -167,21 +267,31 @@ def _told_rule(rule: RuleOutcome, about: str) -> dict[str, Json]:
     }
 
 
-def _told(found: Finding) -> dict[str, Json]:
+def _excess(seen: Mapping[str, Json], found: str, natural: str) -> float:
+    counts = [seen.get(found), seen.get(natural)]
+    many = [float(c) for c in counts if isinstance(c, (int, float))]
+    return many[0] - many[1] if len(many) == len(counts) else 0.0
+
+
+def _bare(found: Finding, status: str) -> dict[str, Json]:
+    """A finding without its number."""
     bound = found.params.get("bound")
-    line: dict[str, Json] = {
+    return {
         "measure": found.measure,
         "slice": found.slice,
-        "status": found.status.value,
+        "status": status,
         "better": found.better,
         "bound": bound if isinstance(bound, (int, float)) and math.isfinite(bound) else None,
         "value": None, "low": None, "high": None, "level": None,
     }  # fmt: skip
-    if not isinstance(found.result, Estimate):
+
+
+def _told(found: Finding, real: int) -> dict[str, Json]:
+    line, result = _bare(found, found.status.value), found.result
+    if not isinstance(result, Estimate):
         return line
-    result = found.result
-    grid = _grid(result.n)
-    numbers = {
+    grid = _grid(min(real, result.n))
+    numbers: dict[str, Json] = {
         "value": _on_grid(round(result.value / grid), grid),
         "low": _on_grid(math.floor(result.low / grid), grid) if math.isfinite(result.low) else None,
         "high": _on_grid(math.ceil(result.high / grid), grid) if math.isfinite(result.high) else None,
@@ -189,12 +299,14 @@ def _told(found: Finding) -> dict[str, Json]:
     return {**line, **numbers, "level": result.level}
 
 
-def _grid(n: int) -> float:
-    """The step of the numbers told: ten rows of n, so that no share can be turned into a count below ten.
+def _grid(rows: int) -> float:
+    """The step of the numbers told: at least ten of the real rows; 0.01 from 1,000 rows on, 0.05 from 200.
 
-    A power of ten, so that the numbers read well: 0.01 from 1,000 rows on, 0.001 from 10,000.
+    >>> _grid(1200), _grid(400), _grid(120), _grid(5)
+    (0.01, 0.05, 0.1, 1.0)
     """
-    return 10.0 ** min(0, max(-4, math.ceil(math.log10(FEWEST / max(n, 1)))))
+    least = max(FEWEST / max(rows, 1), 1e-4)
+    return next((step for step in GRIDS if step >= least), 1.0)
 
 
 def _on_grid(steps: int, grid: float) -> float:

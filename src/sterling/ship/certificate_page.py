@@ -10,7 +10,7 @@ from sterling.ship.certificate import Certificate
 
 FOLDER = Path(__file__).parent
 # As the terminal has them.
-WORDS = {"undecided": "open", "unmeasured": "not measured"}
+WORDS = {"undecided": "open", "unmeasured": "not measured", "withheld": "not told"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +26,7 @@ class Line:
 
 def lines_of(certificate: Certificate) -> tuple[Line, ...]:
     """The findings, failures first, as texts."""
-    order = ("fail", "warn", "undecided", "pass", "unmeasured")
+    order = ("fail", "warn", "undecided", "pass", "unmeasured", "withheld")
     found = certificate.body["findings"]
     ranked = sorted(found, key=lambda f: order.index(f.get("status")) if f.get("status") in order else len(order))
     return tuple(_line(f) for f in ranked)
@@ -56,12 +56,18 @@ def facts_of(certificate: Certificate) -> tuple[tuple[str, str], ...]:
 def left_out(certificate: Certificate) -> tuple[str, ...]:
     """What the certificate does not tell, in sentences."""
     measures = certificate.body["unmeasured"].get("measures")
-    slices = certificate.body["withheld"].get("slices")
+    withheld = certificate.body["withheld"]
+    slices, silent = withheld.get("slices"), withheld.get("measures")
     found: list[str] = []
     if measures:
         found.append(f"Not measured: {_words(measures)}.")
     if slices:
-        found.append(f"{_words(slices)} findings on slices are withheld: they could tell of the real rows.")
+        found.append(f"{_count(slices)} findings on slices are withheld: they could tell of the real rows.")
+    if silent:
+        found.append(
+            f"Not told, good or bad, and without a say in the verdict: {_words(silent)}. They are about single real "
+            f"rows; a failure that surely concerns {_words(withheld.get('told_from'))} of them or more would be told."
+        )
     return tuple(found)
 
 
@@ -102,6 +108,10 @@ def _line(found: dict[str, Any]) -> Line:
         between=f"{ends[0]} to {ends[1]}" if measured else "",
         bound=_words(found["bound"]) if found.get("bound") is not None else "",
     )
+
+
+def _count(value: Any) -> str:
+    return f"{_words(value)} or more" if isinstance(value, int) else _words(value)
 
 
 def _words(value: Any) -> str:

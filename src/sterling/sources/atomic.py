@@ -35,6 +35,21 @@ def write_bytes(path: Path, data: bytes) -> None:
         staged.write_bytes(data)
 
 
+def folder_at(path: Path) -> Path:
+    """The folder, made where it is not there.
+
+    Raises:
+        InputError: if a file stands there, or it cannot be made.
+    """
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except FileExistsError as err:
+        raise InputError(f"{path} is a file, not a folder", mend="name a folder for --out") from err
+    except OSError as err:
+        raise InputError(f"the folder {path} cannot be made: {err.strerror}", mend="name another place") from err
+    return path
+
+
 @contextmanager
 def replacing(path: Path) -> Generator[Path]:
     """Give a path beside `path` to write to; on leaving it is flushed to disk and renamed over `path`.

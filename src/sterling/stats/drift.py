@@ -61,9 +61,7 @@ def median_lifetime(rows: float) -> float:
     return 2 * rows / math.log(2)
 
 
-def kept(
-    rhos: tuple[float, float], generations: int, *, mode: Mode, fresh: float = 0.0, real: float = 1.0
-) -> float:
+def kept(rhos: tuple[float, float], generations: int, *, mode: Mode, fresh: float = 0.0, real: float = 1.0) -> float:
     """Share of a slice's mass in the output of the last generation.
 
     Args:
@@ -176,8 +174,8 @@ def fresh_share(keep: float, rho: float) -> float | None:
         lam = keep (1 - rho) / (rho (1 - keep)), which solves rho S*(lam) = keep, 0 to 1; None where rho is below
         `keep`: no injection reaches it.
 
-    >>> fresh_share(0.8, 0.9), fresh_share(0.9, 0.99), fresh_share(0.8, 0.79)
-    (0.4444444444444444, 0.09090909090909098, None)
+    >>> [lam and round(lam, 3) for lam in (fresh_share(0.8, 0.9), fresh_share(0.9, 0.99), fresh_share(0.8, 0.79))]
+    [0.444, 0.091, None]
     """
     if rho < keep:
         return None
