@@ -5,14 +5,14 @@ from __future__ import annotations
 import datetime
 import json
 import os
-from collections.abc import Generator, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from sterling.kernel.errors import BrokenStore
 from sterling.kernel.finding import Json
 from sterling.sources.atomic import writing_to
+from sterling.sources.journal import appending
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,12 +37,11 @@ class JsonlLedger:
         """
         at = datetime.datetime.now(datetime.UTC).isoformat(timespec="milliseconds")
         line = json.dumps({"event": event, "at": at, **facts}, ensure_ascii=False, allow_nan=False)
-        with writing_to(self.path):
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-            with _held(self.path) as handle:
-                _drop_torn_line(handle)
-                os.write(handle, line.encode("utf-8", errors="backslashreplace") + b"\n")
-                os.fsync(handle)
+        # A run folder is shared as its owner's umask says; the journal of benchmarks is the owner's alone.
+        with writing_to(self.path), appending(self.path, mode=0o666) as handle:
+            _drop_torn_line(handle)
+            os.write(handle, line.encode("utf-8", errors="backslashreplace") + b"\n")
+            os.fsync(handle)
 
     def events(self) -> Iterator[dict[str, Json]]:
         """Every event that was recorded, oldest first; a last line that a kill tore was never recorded.
@@ -55,22 +54,6 @@ class JsonlLedger:
         *whole, _torn = self.path.read_bytes().split(b"\n")
         for number, line in enumerate(whole, start=1):
             yield _parsed(line, f"{self.path}, line {number}")
-
-
-@contextmanager
-def _held(path: Path) -> Generator[int]:
-    """The file opened for appending, and no other process appending meanwhile."""
-    handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o666)
-    try:
-        try:
-            import fcntl
-
-            fcntl.flock(handle, fcntl.LOCK_EX)
-        except (ModuleNotFoundError, OSError):  # Windows, or a network file system: one writer at a time there
-            pass
-        yield handle
-    finally:
-        os.close(handle)
 
 
 def _drop_torn_line(handle: int) -> None:

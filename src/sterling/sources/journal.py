@@ -93,14 +93,18 @@ def wear(openings: int, n: int) -> Estimate | Unmeasured:
 
 
 @contextmanager
-def appending(path: Path) -> Generator[int]:
-    """The file opened for appending, its owner's alone, and no other process appending meanwhile.
+def appending(path: Path, *, mode: int = 0o600) -> Generator[int]:
+    """The file opened for appending, and no other process appending meanwhile.
+
+    Args:
+        path: the file; it and its folder are made where they are not there.
+        mode: of a file that is made, before the umask; by default its owner's alone.
 
     Raises:
         OSError: if it cannot be opened.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o600)
+    handle = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT, mode)
     try:
         try:
             import fcntl
