@@ -19,12 +19,31 @@ from sterling.kernel.schema import Kind, Role
 from sterling.modalities.tabular import from_table, to_storage, with_roles
 from sterling.modalities.tabular.anatomy import with_new_identifiers
 
-SETTINGS: dict[str, dict[str, Any]] = {"forest": {"trees": 3}}
+SETTINGS: dict[str, dict[str, Any]] = {
+    "forest": {"trees": 3},
+    "aim": {"epsilon": 30.0, "noise": "seeded", "max_cells": 4000},
+}
+# A private generator must not see these things unpaid: forms of keys, words, rare levels, ends of ranges.
+PRIVATE = ("aim",)
+# What a generator is an adapter to; its tests are skipped where that is not installed.
+EXTRAS = {"smote": "imblearn"}
+# A network refuses tables of a few rows, which half of this suite is about: test_generator_tabular_argn.py.
+APART = {"tabular_argn"}
 BERLIN = "Europe/Berlin"
 
 
-@pytest.fixture(params=registry.names("generators"))
+@pytest.fixture(params=[name for name in registry.names("generators") if name not in APART])
 def generator(request: pytest.FixtureRequest) -> Any:
+    if request.param in EXTRAS:
+        pytest.importorskip(EXTRAS[request.param])
+    return registry.build("generators", request.param, SETTINGS.get(request.param, {}))
+
+
+@pytest.fixture(params=[name for name in registry.names("generators") if name not in {*APART, *PRIVATE}])
+def faithful(request: pytest.FixtureRequest) -> Any:
+    """A generator whose cells look like the cells they come from."""
+    if request.param in EXTRAS:
+        pytest.importorskip(EXTRAS[request.param])
     return registry.build("generators", request.param, SETTINGS.get(request.param, {}))
 
 
@@ -105,8 +124,8 @@ def test_names_order_and_storage_types_come_back(generator: Any) -> None:
     assert synthetic.schema.field("large").type == pa.large_string()
 
 
-def test_cells_look_like_the_cells_they_come_from(generator: Any) -> None:
-    rows, synthetic = table(), made(generator, table(), 400)
+def test_cells_look_like_the_cells_they_come_from(faithful: Any) -> None:
+    rows, synthetic = table(), made(faithful, table(), 400)
     for name in ("int", "int with nulls", "unsigned", "float", "float32", "cents", "spike", "date", "time", "decimal"):
         old, new = pc.min_max(rows[name]).as_py(), pc.min_max(synthetic[name]).as_py()
         assert old["min"] <= new["min"], name
@@ -132,7 +151,7 @@ def test_missing_rates_are_kept(generator: Any) -> None:
         assert abs(synthetic[name].null_count / n - mask.mean()) < 5 * np.sqrt(2 * 0.3 * 0.7 / n)
 
 
-def test_keys_are_new_unique_and_of_the_old_form(generator: Any) -> None:
+def test_keys_are_new_unique_and_of_the_old_form(faithful: Any) -> None:
     n = 500
     keys = [f"{a:08x}-{b:08x}" for a, b in rng().integers(2**32, size=(n, 2))]
     letters = rng(2).choice(list("ABCDEFGHKLMNPQRSTUVWXYZ0123456789"), (n, 12))
@@ -146,7 +165,7 @@ def test_keys_are_new_unique_and_of_the_old_form(generator: Any) -> None:
         }
     )
     assert sum(f.role is Role.KEY for f in from_table(rows).schema) == 4
-    synthetic = made(generator, rows, 700)
+    synthetic = made(faithful, rows, 700)
     for name in ("id", "customer_id", "uuid", "row_key"):
         new = synthetic[name].to_pylist()
         assert len(set(new)) == 700
@@ -157,12 +176,12 @@ def test_keys_are_new_unique_and_of_the_old_form(generator: Any) -> None:
     assert pc.all(pc.match_substring_regex(synthetic["row_key"], "^[A-Z0-9]{12}$")).as_py()
 
 
-def test_entities_are_new_and_share_rows_as_before(generator: Any) -> None:
+def test_entities_are_new_and_share_rows_as_before(faithful: Any) -> None:
     patients = np.repeat(np.arange(100), 4)
     data = from_table(pa.table({"patient": patients, "x": rng().normal(size=400)}))
     data = replace(data, schema=with_roles(data.schema, entity="patient"))
-    fitted = generator.fit(data, rng=rng())
-    synthetic = pa.concat_tables(list(generator.sample(fitted, 50, rng=rng(1))))
+    fitted = faithful.fit(data, rng=rng())
+    synthetic = pa.concat_tables(list(faithful.sample(fitted, 50, rng=rng(1))))
     ids, counts = np.unique(synthetic["patient"].to_numpy(), return_counts=True)
     assert ids.min() == 100
     assert counts.tolist() == [4] * 12 + [2]
@@ -177,12 +196,12 @@ def test_identifiers_of_parts_made_apart_are_made_one_series() -> None:
     assert joined.schema.equals(parts.schema)
 
 
-def test_free_text_is_made_of_training_words(generator: Any) -> None:
+def test_free_text_is_made_of_training_words(faithful: Any) -> None:
     words = np.array(["the", "quick", "brown", "fox", "jumps", "over", "lazy", "dogs", "while", "seven", "wizards"])
     texts = [" ".join(w) for w in rng().choice(words, (1500, 9))]
     rows = pa.table({"note": pa.array(texts, mask=rng(1).random(1500) < 0.25), "x": rng().normal(size=1500)})
     assert from_table(rows).schema["note"].kind is Kind.TEXT
-    synthetic = made(generator, rows, 400)
+    synthetic = made(faithful, rows, 400)
     said = synthetic["note"].drop_null().to_pylist()
     assert {w for t in said for w in t.split(" ")} <= set(words)
     assert 0.15 < synthetic["note"].null_count / 400 < 0.35
@@ -230,21 +249,21 @@ def test_odd_tables_are_borne(generator: Any, rows: dict[str, Any]) -> None:
                 assert set(map(str, synthetic[name].to_pylist())) <= allowed | {"None"} or real.num_rows < 5
 
 
-def test_a_column_of_a_hundred_thousand_levels(generator: Any) -> None:
+def test_a_column_of_a_hundred_thousand_levels(faithful: Any) -> None:
     n = 100_000
     levels = [f"level {i % 60_000}" for i in range(n)]
     data = from_table(pa.table({"many": levels, "x": rng().integers(0, 5, n)}))
     data = replace(data, schema=data.schema.replaced(replace(data.schema["many"], kind=Kind.CATEGORY)))
-    fitted = generator.fit(data, rng=rng())
-    synthetic = next(generator.sample(fitted, 2000, rng=rng(1)))
-    assert set(synthetic["many"].to_pylist()) <= set(levels)
+    fitted = faithful.fit(data, rng=rng())
+    synthetic = next(faithful.sample(fitted, 2000, rng=rng(1)))
+    assert all(word.startswith("level ") for word in synthetic["many"].to_pylist())
     assert len(set(synthetic["many"].to_pylist())) > 1500
 
 
-def test_three_hundred_columns(generator: Any) -> None:
+def test_three_hundred_columns(faithful: Any) -> None:
     values = rng().normal(size=(200, 1)) + rng(1).normal(size=(200, 300))
     rows = pa.table({f"c{j}": values[:, j] for j in range(300)})
-    assert made(generator, rows, 60).shape == (60, 300)
+    assert made(faithful, rows, 60).shape == (60, 300)
 
 
 def test_what_it_cannot_make_it_names(generator: Any) -> None:

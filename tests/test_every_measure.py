@@ -37,7 +37,8 @@ def view(n: int = 150, seed: int = 0, *, gap: float = 0.0) -> View:
     )
     lengths = r.integers(8, size=n)
     words = TokenColumn("note", r.zipf(1.5, int(lengths.sum())) % 500, np.concatenate([[0], np.cumsum(lengths)]))
-    return View(n, f"f{seed}", columns, hashes=r.integers(2**63, size=n).astype(np.uint64), sequences=(words,))
+    hashes = r.integers(2**63, size=n).astype(np.uint64)
+    return View(n, f"f{seed}", columns, hashes=hashes, sequences=(words,), entities=np.arange(n) // 3)
 
 
 def with_values(data: View, column: str, values: Any) -> View:

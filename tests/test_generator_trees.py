@@ -88,7 +88,7 @@ def test_missing_cells_follow_the_other_columns() -> None:
 
 def test_smoothing_moves_rare_numbers_and_none_repeats_them() -> None:
     rows = pa.table({"x": rng().normal(size=2000)})
-    exact, moved = (sampled(Cart(smoothing=s), rows, 2000) for s in (0.0, 1.0))
+    exact, moved = (sampled(Cart(smoothing=s, protect=1), rows, 2000) for s in (0.0, 1.0))
     real = row_hashes(rows)
     assert np.isin(row_hashes(exact), real).all()
     assert np.isin(row_hashes(moved), real).mean() < 0.01
@@ -97,7 +97,7 @@ def test_smoothing_moves_rare_numbers_and_none_repeats_them() -> None:
 
 def test_depth_zero_draws_columns_independently() -> None:
     x = rng().normal(size=4000)
-    made = sampled(Cart(max_depth=0), pa.table({"x": x, "y": x}), 4000)
+    made = sampled(Cart(max_depth=0, structure="ignored", pool=1), pa.table({"x": x, "y": x}), 4000)
     assert abs(np.corrcoef(made["x"].to_numpy(), made["y"].to_numpy())[0, 1]) < 0.08
 
 
@@ -131,7 +131,15 @@ def test_columns_that_never_vary_may_always_be_given() -> None:
 
 @pytest.mark.parametrize(
     "settings",
-    [{"min_leaf": 0}, {"max_depth": -1}, {"smoothing": 1.5}, {"shrinkage": -1.0}, {"most_parents": 0}],
+    [
+        {"min_leaf": 0},
+        {"max_depth": -1},
+        {"smoothing": 1.5},
+        {"evidence": -1.0},
+        {"most_parents": 0},
+        {"protect": 0},
+        {"pool": 0},
+    ],
     ids=str,
 )
 def test_settings_out_of_range_are_refused(settings: dict[str, Any]) -> None:
@@ -158,3 +166,86 @@ def test_more_levels_than_codes_keep_their_dependence() -> None:
     made = sampled(Cart(min_leaf=5), rows, 3000)
     agree = [int(c[:3]) // 300 == r for c, r in zip(made["city"].to_pylist(), made["region"].to_pylist(), strict=True)]
     assert np.mean(agree) > 0.97
+
+
+def test_what_holds_in_every_row_holds_in_every_made_row() -> None:
+    n = 2000
+    a, b = np.round(rng().gamma(2, 50, n), 2), np.round(rng(1).gamma(1, 20, n), 2)
+    code = rng(2).integers(0, 5, n)
+    rows = pa.table({"a": a, "b": b, "total": np.round(a + b, 2), "code": code, "name": [f"n{c}" for c in code]})
+    for generator in BOTH:
+        made = sampled(generator, rows, 1000)
+        assert made.column_names == rows.column_names
+        assert np.array_equal(np.round(made["a"].to_numpy() + made["b"].to_numpy(), 2), made["total"].to_numpy())
+        assert made["name"].to_pylist() == [f"n{c}" for c in made["code"].to_pylist()]
+    given = pa.table({"total": [100.0] * 5})
+    with pytest.raises(InputError, match="--set first=total"):
+        sampled(Cart(), rows, 5, given=given)
+    assert sampled(Cart(first=("total",)), rows, 5, given=given)["total"].to_pylist() == [100.0] * 5
+
+
+def test_what_fewer_than_five_people_have_does_not_come_out() -> None:
+    n = 3000
+    town = np.where(np.arange(n) < 3, "Lonely", rng().choice(["A", "B", "C"], n))
+    wage = np.r_[9e9, rng(1).lognormal(10, 1, n - 1)]
+    rows = pa.table({"town": town, "wage": wage})
+    for generator in BOTH:
+        made = sampled(generator, rows, 6000)
+        assert set(made["town"].to_pylist()) == {"A", "B", "C"}
+        assert made["wage"].to_numpy().max() < 1e8
+    assert "Lonely" in sampled(Cart(protect=1), rows, 6000)["town"].to_pylist()
+
+
+def test_single_people_are_not_copied_more_often_than_chance_makes() -> None:
+    n = 400
+    rows = pa.table({f"c{j}": rng(j).integers(0, 3, n).astype(str) for j in range(12)})
+    made = sampled(Cart(min_leaf=1, evidence=0.0, pool=1, max_depth=400), rows, n)
+    fresh = pa.table({f"c{j}": rng(100 + j).integers(0, 3, n).astype(str) for j in range(12)})
+    real = row_hashes(rows)
+    assert np.isin(row_hashes(made), real).sum() <= np.isin(row_hashes(fresh), real).sum() + 3
+
+
+def test_a_pool_mends_what_the_trees_leave() -> None:
+    rows, fresh = mixture(6000, 0), mixture(6000, 1)
+    blunt = [sampled(Cart(max_depth=2, structure="ignored", pool=p), rows, 6000) for p in (1, 4)]
+    before, after = (auc_between(fresh, made) for made in blunt)
+    assert after < before - 0.07
+
+
+def test_a_declared_target_is_drawn_from_boosted_trees() -> None:
+    n = 8000
+    x = rng().normal(size=(n, 8))
+    y = (rng(1).random(n) < 1 / (1 + np.exp(-x.sum(axis=1)))).astype(str)  # many weak causes: no tree sees them all
+    data = from_table(pa.table({**{f"x{j}": x[:, j] for j in range(8)}, "y": y}))
+    data = replace(data, schema=with_roles(data.schema, target="y"))
+    fitted = Cart(pool=1).fit(data, rng=rng())
+    assert fitted.head is not None
+    agree = []
+    for f in (fitted, replace(fitted, head=None)):
+        made = pa.concat_tables(list(Cart(pool=1).sample(f, n, rng=rng(2))))
+        total = sum(made[f"x{j}"].to_numpy() for j in range(8))
+        agree.append(roc_auc_score(made["y"].to_numpy() == "True", total))
+    truth = roc_auc_score(y == "True", x.sum(axis=1))
+    assert abs(agree[0] - truth) < 0.04
+    assert agree[1] < agree[0] - 0.03
+
+
+def test_rows_made_beside_given_ones_are_chosen_for_each() -> None:
+    rows = mixture(4000, 0)
+    given = pa.table({"word": ["one"] * 300 + ["zero"] * 300})
+    made = sampled(Cart(first=("word",)), rows, 600, given=given)
+    assert made["word"].to_pylist() == given["word"].to_pylist()
+    x = made["x"].to_numpy()
+    assert x[:300].mean() > 2.5
+    assert x[300:].mean() < 0.6
+
+
+@pytest.mark.slow
+def test_ten_thousand_columns_are_made_in_bounded_time() -> None:
+    import time
+
+    values = rng().normal(size=(300, 1)) + rng(1).normal(size=(300, 10_000))
+    rows = pa.table({f"c{j}": values[:, j] for j in range(10_000)})
+    start = time.process_time()
+    assert sampled(Cart(), rows, 50).shape == (50, 10_000)
+    assert time.process_time() - start < 300

@@ -8,7 +8,17 @@ import numpy as np
 import pytest
 
 from sterling.stats.binning import bin_numbers, codes_of, cut_levels, cut_ordered, value_range
-from sterling.stats.histogram_trees import Growth, HistogramTree, apply, draw_donors, grow_tree, with_donors
+from sterling.stats.histogram_trees import (
+    Growth,
+    HistogramTree,
+    apply,
+    draw_donors,
+    grow_tree,
+    leaf_neighbours,
+    settle,
+    sorted_leaves,
+    weighed,
+)
 
 
 def rng(seed: int = 0) -> np.random.Generator:
@@ -92,17 +102,39 @@ def test_levels_a_node_never_saw_follow_its_larger_part() -> None:
     assert unseen == one
 
 
-def test_honest_donors_are_the_new_rows_and_small_leaves_borrow() -> None:
-    codes, outcome = rng().integers(0, 50, (3, 2000)).astype(np.uint8), rng(1).integers(0, 3, 2000)
-    tree = grown(codes[:, :1000], outcome[:1000], min_leaf=10)
-    honest = with_donors(tree, codes[:, 1000:], least=10)
-    assert sorted(honest.order) == list(range(1000))
-    sizes = np.diff(honest.spans, axis=1)[honest.feature < 0]
-    assert sizes.min() >= 10
-    leaves = apply(honest, codes[:, 1000:])
-    for leaf in np.unique(leaves):
-        inside = honest.order[honest.spans[leaf, 0] : honest.spans[leaf, 1]]
-        assert set(np.flatnonzero(leaves == leaf)) <= set(inside)
+def test_rows_stop_where_splits_say_nothing_and_go_on_where_they_do() -> None:
+    codes = rng().integers(0, 50, (3, 4000)).astype(np.uint8)
+    noise, told = rng(1).integers(0, 3, 4000), (codes[1] > 20).astype(int)
+    for outcome, root_only in ((noise, True), (told, False)):
+        tree = grown(codes, outcome, min_leaf=10)
+        tree = weighed(tree, outcome[tree.order].astype(np.uint8), price=10.0)
+        stopped = settle(tree, codes, rng=rng(2)) == 0
+        assert stopped.mean() > 0.99 if root_only else stopped.mean() < 0.01
+    drawn = told[draw_donors(tree, settle(tree, codes, rng=rng(3)), rng=rng(4))]
+    assert np.array_equal(drawn, told)  # leaves that agree lend nothing from their parents
+
+
+def test_a_price_keeps_rows_higher_up() -> None:
+    codes = rng().integers(0, 50, (3, 3000)).astype(np.uint8)
+    outcome = (rng(1).random(3000) < 0.3 + 0.4 * codes[0] / 50).astype(np.uint8)
+    tree = grown(codes, outcome, min_leaf=10)
+    rows = [np.diff(t.spans[settle(t, codes, rng=rng(2))], axis=1).mean() for t in (
+        weighed(tree, outcome[tree.order], price=p) for p in (0.0, 3.0, 30.0)
+    )]  # fmt: skip
+    assert rows[0] < rows[1] < rows[2]
+
+
+def test_neighbours_stay_in_their_leaf_and_leaves_are_sorted() -> None:
+    codes, values = rng().integers(0, 30, (2, 500)).astype(np.uint8), rng(1).integers(0, 90, 500)
+    tree = sorted_leaves(grown(codes, values // 10, min_leaf=20, ordered=1))
+    places = np.arange(500)
+    below, above = leaf_neighbours(tree, places)
+    for leaf in np.flatnonzero(tree.feature < 0):
+        start, end = tree.spans[leaf]
+        inside = slice(start, end)
+        assert (np.diff(tree.order[inside]) >= 0).all()
+        assert np.array_equal(below[inside], np.maximum(places[inside] - 1, start))
+        assert np.array_equal(above[inside], np.minimum(places[inside] + 1, end - 1))
 
 
 def test_donors_are_drawn_evenly() -> None:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import pytest
 
 from sterling.blend.folds import deal
@@ -20,6 +21,7 @@ from sterling.kernel.finding import Status
 from sterling.kernel.schema import Kind, Role
 from sterling.kernel.view import Column, View, stack
 from sterling.learners.logistic import Logistic
+from sterling.modalities.tabular import Tabular, from_table, with_roles
 from sterling.stats.scores import score_of
 
 SLOPES = np.array([1.0, -0.8, 0.6, 0.4, 0.3, 0.2, 0.1, 0.0, 0.5, -0.5, 0.4, 0.3])
@@ -266,20 +268,29 @@ def test_one_fold_is_refused() -> None:
 
 def test_entities_stay_whole_in_the_folds() -> None:
     train = rows(200, 1)
-    person = Column("person", Kind.NUMBER, Role.ENTITY, np.arange(200) // 8 * 1.0)
-    parts = deal(replace(train, columns=(person, *(train.columns or ()))), folds=4, repeats=2, seed=0)
+    person = np.arange(200) // 8
+    parts = deal(replace(train, entities=person), folds=4, repeats=2, seed=0)
     assert len(parts) == 8
     for part in parts:
-        assert not set(person.values[part.kept]) & set(person.values[part.held])
+        assert not set(person[part.kept]) & set(person[part.held])
         assert 40 <= part.held.size <= 60
     for repeat in (parts[:4], parts[4:]):
         assert sorted(np.concatenate([p.held for p in repeat])) == list(range(200))
 
 
+def test_the_entity_of_a_table_reaches_the_folds() -> None:
+    rows_ = pa.table({"who": [f"P{i // 5}" for i in range(100)], "x": np.arange(100.0), "y": ["a", "b"] * 50})
+    data = from_table(rows_)
+    data = replace(data, schema=with_roles(data.schema, target="y", entity="who"))
+    (view,) = Tabular().views([data])
+    who = np.arange(100) // 5
+    for part in deal(view, folds=4, repeats=1, seed=0):
+        assert not set(who[part.kept]) & set(who[part.held])
+
+
 def test_two_people_are_too_few_to_judge_by() -> None:
     train = rows(200, 1)
-    person = Column("person", Kind.NUMBER, Role.ENTITY, train.column("y").values * 1.0)
-    whole = replace(train, columns=(person, *(train.columns or ())))
+    whole = replace(train, entities=train.column("y").values.astype(np.int64))
     found = mix(whole, rows(100, 2), {"a": Candidate(whole)}, {"a": 10.0})
     assert isinstance(found.gain, Unmeasured)
     assert "0 folds" in found.gain.reason

@@ -245,6 +245,24 @@ def test_an_unknown_policy_counts_as_private(policy: str, purpose: str | None, r
         assert go().is_dir()
 
 
+def test_a_recipient_under_a_privacy_policy_learns_no_setting_and_no_parent(tmp_path: Path) -> None:
+    marked = with_lineage_columns(
+        table(), origin=Origin.SYNTHETIC, parent=REAL, depth=1, run="cart(first=('hiv_status',))"
+    )
+    for turn, rows in enumerate((table(), marked)):
+        lineage = Lineage("cart(first=('hiv_status',))", (REAL,), 1, "other")
+        made = from_table(rows, name="A", origin=Origin.SYNTHETIC, lineage=lineage)
+        out = ship(made, tmp_path / str(turn), audience="recipient", result_json=result("privacy 1"))
+        shipped = pq.read_table(out / "data")
+        assert set(shipped["_sterling_run"].to_pylist()) == {"cart"}
+        assert set(shipped["_sterling_parent"].to_pylist()) == {None}
+        for name in ("manifest.json", "README.md", "prov.json", "croissant.json"):
+            told = (out / name).read_text()
+            assert "hiv_status" not in told
+            if name != "prov.json":  # which names the inputs of the result that this test gives as the owner has it
+                assert REAL not in told
+
+
 def test_a_recipient_sees_no_evidence_no_small_count_and_no_range(tmp_path: Path) -> None:
     out = ship(synthetic(), tmp_path / "out", audience="recipient")
     whole, few, _ = json.loads((out / "result.json").read_text())["findings"]

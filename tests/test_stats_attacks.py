@@ -117,16 +117,19 @@ def test_a_guess_of_a_number_is_right_within_the_tolerance() -> None:
     ]
 
 
-def test_arms_are_equal_and_work_is_capped() -> None:
+def test_all_training_rows_are_attacked_where_work_allows_it_and_no_more() -> None:
     def view(n: int, d: int) -> View:
         return View(n, "f", tuple(number(rng(j).normal(size=n), f"x{j}") for j in range(d)))
 
     drawn = arms(view(5000, 3), view(30_000, 3), view(700, 3), effort="full", rng=rng())
-    assert (drawn.k, drawn.others.n, drawn.published.n) == (700, 700, 20_000)
+    assert (drawn.n, drawn.k, drawn.published.n) == (4 * 700, 700, 20_000)
+    assert drawn.attacked == "2,800 training rows and 700 others were attacked"
+    equal = arms(view(5000, 3), view(9_000, 3), view(5000, 3), effort="full", rng=rng())
+    assert (equal.n, equal.k) == (4000, 4000)
     assert "20,000 of 30,000" in drawn.share_searched(view(30_000, 1))
     wide = arms(view(3000, 200), view(20_000, 200), view(3000, 200), effort="full", rng=rng())
     assert len(wide.both) == 60
-    assert wide.k * 2 * wide.published.n * 60 <= 1.51e9
+    assert (wide.n + wide.k) * wide.published.n * 60 <= 4.01e9
 
 
 def test_descriptions_fit_one_synthetic_row_and_are_counted_right() -> None:

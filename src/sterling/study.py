@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from sterling.kernel.errors import InputError, UnknownName, UnreadableInput
 
@@ -125,6 +125,84 @@ class Prices(_Strict):
         return found
 
 
+_Level = str | int | float | bool
+# By kind: what it needs, and what it may have beside.
+_ANALYSES: Mapping[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
+    "linear": (("outcome", "terms"), ("reference",)),
+    "logistic": (("outcome", "terms"), ("reference", "event")),
+    "poisson": (("outcome", "terms"), ("reference", "exposure")),
+    "cox": (("time", "status", "terms"), ("reference", "event")),
+    "survival": (("time", "status", "at"), ("by", "event")),
+    "difference": (("outcome", "by"), ("reference", "event")),
+}
+
+
+class Analysis(_Strict):
+    """[[analysis]]: one of the user's own analyses, to be run on real and on synthetic rows.
+
+    Attributes:
+        kind: linear, logistic, poisson or cox regression; survival curves; a difference of group means or shares.
+        name: how tables call it; the kind and the outcome by default.
+        outcome: the column to explain.
+        event: the level that counts as 1, or as the event; by default the last of two in reading order.
+        time: column of the time until the event, or until the row was last seen.
+        status: column that says whether it was the event.
+        terms: columns; "a:b" is an interaction.
+        reference: by category, the level that the others are held against; the commonest by default.
+        by: column of the groups.
+        at: times at which survival curves are read.
+        exposure: column of the time or people at risk, for rates.
+        where: conditions that a row must meet, such as "age >= 30".
+    """
+
+    kind: Literal["linear", "logistic", "poisson", "cox", "survival", "difference"]
+    name: str | None = Field(default=None, min_length=1, pattern=r"^[^=&\x00-\x1f]+$")
+    outcome: str | None = None
+    event: _Level | None = None
+    time: str | None = None
+    status: str | None = None
+    terms: tuple[str, ...] = ()
+    reference: dict[str, _Level] = Field(default_factory=dict)
+    by: str | None = None
+    at: tuple[Annotated[float, Field(allow_inf_nan=False)], ...] = ()
+    exposure: str | None = None
+    where: tuple[str, ...] = ()
+
+    @model_validator(mode="after")
+    def _has_what_its_kind_needs(self) -> Analysis:
+        needed, allowed = _ANALYSES[self.kind]
+        given = {k for k in self.model_fields_set if getattr(self, k) not in (None, (), {})}
+        lacking = [k for k in needed if k not in given]
+        if lacking:
+            raise ValueError(f"a {self.kind} analysis needs {', '.join(lacking)}")
+        strange = sorted(given - {*needed, *allowed, "kind", "name", "where"})
+        if strange:
+            raise ValueError(f"a {self.kind} analysis has no {', '.join(strange)}")
+        return self
+
+    @property
+    def title(self) -> str:
+        """How tables call it."""
+        return self.name or f"{self.kind} {self.outcome or self.status}"
+
+
+def _titles_are_unique(analyses: tuple[Analysis, ...]) -> tuple[Analysis, ...]:
+    titles = [a.title for a in analyses]
+    twice = sorted({t for t in titles if titles.count(t) > 1})
+    if twice:
+        raise ValueError(f"analyses share the name {twice[0]!r}: give each a name of its own")
+    return analyses
+
+
+_Analyses = Annotated[tuple[Analysis, ...], AfterValidator(_titles_are_unique)]
+
+
+class Plan(_Strict):
+    """A file of analyses alone."""
+
+    analysis: _Analyses
+
+
 class Study(_Strict):
     """A whole study file."""
 
@@ -136,6 +214,7 @@ class Study(_Strict):
     learner: LearnerChoice = LearnerChoice()
     policy: PolicyChoice = PolicyChoice()
     prices: Prices = Prices()
+    analysis: _Analyses = ()
 
     @model_validator(mode="after")
     def _names_are_unique(self) -> Study:
@@ -246,7 +325,7 @@ def _keys_near(loc: tuple[int | str, ...]) -> list[str]:
     model: Any = Study
     tables = {
         "real": RealData, "candidate": Candidate, "learner": LearnerChoice, "policy": PolicyChoice,
-        "prices": Prices, "waivers": Waiver,
+        "prices": Prices, "waivers": Waiver, "analysis": Analysis,
     }  # fmt: skip
     for part in loc[:-1]:
         model = tables.get(str(part), model)
@@ -269,6 +348,23 @@ def _rooted(study: Study, folder: Path) -> Study:
     candidates = tuple(c.model_copy(update={"path": at(c.path)}) for c in study.candidate)
     policy = study.policy.model_copy(update={"path": at(study.policy.path)})
     return study.model_copy(update={"real": real, "candidate": candidates, "policy": policy})
+
+
+def read_analyses(path: Path) -> tuple[Analysis, ...]:
+    """The [[analysis]] tables of a TOML file, which may be a study.
+
+    Raises:
+        UnreadableInput: if there is no such file, or it is no TOML.
+        InputError: naming every key that is wrong, or that there is no analysis.
+    """
+    data = _toml(path, what="the analyses", mend="name an existing TOML file with [[analysis]] tables")
+    table = {"analysis": data.get("analysis")}
+    if not table["analysis"]:
+        raise InputError(f"{path} names no analysis", mend="add an [[analysis]] table; see docs/analyses.md")
+    try:
+        return Plan.model_validate(table).analysis
+    except ValidationError as err:
+        raise InputError(_sentence(path, mistakes(err, table)), mend="see docs/analyses.md for every key") from err
 
 
 def read_prices(path: Path) -> Prices:

@@ -200,7 +200,7 @@ def inputs_of(arena: Arena) -> tuple[InputRecord, ...]:
     from sterling.decide.result import InputRecord
 
     sets = [arena.real, *([arena.benchmark] if arena.holdout_given else []), *arena.candidates]
-    return tuple(InputRecord(s.name, s.rows, s.fingerprint, s.origin.value, s.notes) for s in sets)
+    return tuple(InputRecord(s.name, s.rows, s.fingerprint, s.origin.value, s.notes, s.lineage.generator) for s in sets)
 
 
 def conclude(

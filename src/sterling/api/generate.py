@@ -10,7 +10,9 @@ from typing import Any, Literal
 import pyarrow as pa
 
 from sterling.api.canaries import most_canaries, noted, planted
+from sterling.api.conditions import conditions, drawing_first
 from sterling.api.inputs import Roles, declare, load
+from sterling.api.private_release import private_fit
 from sterling.api.settings import from_mapping, from_pairs
 from sterling.kernel import seeds
 from sterling.kernel.dataset import Dataset, Lineage, Origin
@@ -33,7 +35,12 @@ def generate(
     out: Path | None = None,
     settings: Sequence[str] | Mapping[str, Any] = (),
     target: str | None = None,
+    entity: str | None = None,
+    time: str | None = None,
     schema: Path | None = None,
+    given: Sequence[Any] = (),
+    balance: str | None = None,
+    constraints: Path | None = None,
     canaries: int = 0,
     workers: int = 1,
     on_event: OnEvent = silent,
@@ -48,7 +55,12 @@ def generate(
         out: a folder (Parquet, manifest, lineage) or a .parquet, .csv or .jsonl file; None keeps them in memory.
         settings: the generator's settings, as a mapping or "key=value" strings.
         target: the column a model shall predict, for generators that treat it apart.
+        entity: the column that says whose row it is; all rows of one are learned from, or none.
+        time: the column that says when; the earlier rows are learned from.
         schema: TOML that overrides kinds and roles of columns.
+        given: columns to hold fixed: "column=value", or a file or frame with `rows` rows of them.
+        balance: a category whose levels shall come out in equal numbers.
+        constraints: a TOML file as `sterling constraints` writes it: every made row keeps what it says.
         canaries: made-up records to plant among the rows learned from; `compare` then says whether they come out.
         workers: processes.
         on_event: hears progress.
@@ -71,17 +83,50 @@ def generate(
         raise InputError(f"{name} learns from real data and was given none", mend="name it: --from real.csv")
     if out is not None:
         check_out(out)
-    whole = declare(load(source, origin=Origin.REAL, schema=schema), Roles(target=target))
+    roles = Roles(target=target, entity=entity, time=time)
+    whole = declare(load(source, origin=Origin.REAL, schema=schema), roles)
     train, _ = split(whole)
     if not 0 <= canaries <= most_canaries(train):
         raise InputError(
             f"{train.rows:,} train rows cannot bear {canaries} canaries",
             mend=f"plant 0 to {most_canaries(train):,}: one row in twenty",
         )
+    # What a private generator is told of the rows must be paid for.
+    fixed = conditions(
+        train, rows, given=given, balance=balance, peek="schema" if _pays(made_by) else "rows", on_event=on_event
+    )
     made = sample_from(
-        train, made_by, name=name, rows=rows, seed=seed, canaries=canaries, workers=workers, on_event=on_event
+        train,
+        _held_to(drawing_first(made_by, fixed, train.schema), constraints, train),
+        name=name,
+        rows=rows,
+        seed=seed,
+        given=fixed,
+        canaries=canaries,
+        workers=workers,
+        on_event=on_event,
     )
     return made if out is None else write_out(made.batches(), out, like=made)
+
+
+def _pays(generator: Any) -> bool:
+    """Whether it promises differential privacy."""
+    return any(f.name == "epsilon" for f in fields(generator))
+
+
+def _held_to(generator: Any, constraints: Path | None, train: Dataset) -> Any:
+    """The generator, held to the constraints of a file."""
+    if constraints is None:
+        return generator
+    if _pays(generator):
+        raise InputError(
+            "constraints are mined and checked on the rows themselves, which a private generator must pay for",
+            mend="leave --constraints out, and judge the set by `sterling constraints SET --check FILE`",
+        )
+    from sterling.api.constraints import read_constraints
+    from sterling.modalities.tabular.constrained import constrained
+
+    return constrained(generator, read_constraints(constraints, train.schema, real=train))
 
 
 def sample_from(
@@ -91,12 +136,16 @@ def sample_from(
     name: str,
     rows: int,
     seed: int,
+    given: pa.Table | None = None,
     canaries: int = 0,
     engine: Engine = "local",
     workers: int = 1,
     on_event: OnEvent = silent,
 ) -> Dataset:
-    """Fit on `train`, sample `rows` in shards, here or on Ray; the lineage names the rows it was fitted on."""
+    """Fit on `train`, sample `rows` in shards, here or on Ray; the lineage names the rows it was fitted on.
+
+    `given` holds columns to keep fixed, `rows` rows of them.
+    """
     from sterling.modalities.tabular import from_table
     from sterling.modalities.tabular.anatomy import with_new_identifiers
 
@@ -105,23 +154,33 @@ def sample_from(
     on_event("step", {"text": f"fitting {name} on {train.rows:,} rows"})
     seen = planted(train, canaries, seed=seed) if canaries else train
     fitted = generator.fit(seen, rng=seeds.stream(seed, "generate", name, "fit"))
+    private = private_fit(fitted, on_event=on_event)
     on_event("step", {"text": f"sampling {rows:,} rows"})
-    sampler = _Sampler(generator, fitted, _shards(rows), seed)
+    # Rows that hang together, as the events of an entity or values that are unique, are made in one task.
+    together = getattr(generator, "keeps_entities", False) or getattr(fitted, "in_one_task", False)
+    sizes = (rows,) if together else _shards(rows)
+    sampler = _Sampler(generator, fitted, sizes, seed, given)
     parts = _sampled(sampler, name=name, engine=engine, workers=workers, on_event=on_event)
     table = pa.concat_tables(parts)
-    if len(parts) > 1:  # each shard counted its keys from the start
-        table = with_new_identifiers(table, train, rng=seeds.stream(seed, "generate", name, "keys"))
+    if len(parts) > 1 and private is None:  # each shard counted its keys from the start
+        held = () if given is None else given.column_names
+        table = with_new_identifiers(table, train, held=held, rng=seeds.stream(seed, "generate", name, "keys"))
     lineage = Lineage(
         generator=noted(describe(name, generator), canaries, seed=seed),
-        parents=(train.fingerprint,),
+        # A fingerprint of the rows, and ranges read off them, are no part of what a private set may show.
+        parents=(train.fingerprint,) if private is None else (),
         depth=train.lineage.depth + 1,
         fitted_on="real",
     )
-    return from_table(table, name=name, origin=Origin.SYNTHETIC, schema=train.schema, lineage=lineage)
+    schema = train.schema if private is None else private.schema
+    return from_table(table, name=name, origin=Origin.SYNTHETIC, schema=schema, lineage=lineage)
 
 
 def describe(name: str, generator: Any) -> str:
     """The generator with the settings that differ from its defaults, such as "cart(min_leaf=5)"."""
+    inner = getattr(generator, "generator", None)
+    if inner is not None and hasattr(generator, "constraints"):
+        return f"{describe(name, inner)} under {len(generator.constraints.items)} constraints"
     changed = [
         f"{f.name}={getattr(generator, f.name)}" for f in fields(generator) if getattr(generator, f.name) != f.default
     ]
@@ -180,10 +239,14 @@ class _Sampler:
     fitted: Any
     sizes: tuple[int, ...]
     seed: int
+    given: pa.Table | None
 
     def table(self, task: Task) -> pa.Table:
         rng = seeds.stream(self.seed, *task.seed_path)
-        return pa.concat_tables(list(self.generator.sample(self.fitted, self.sizes[int(task.seed_path[-1])], rng=rng)))
+        shard = int(task.seed_path[-1])
+        n = self.sizes[shard]
+        given = None if self.given is None else self.given.slice(sum(self.sizes[:shard]), n)
+        return pa.concat_tables(list(self.generator.sample(self.fitted, n, rng=rng, given=given)))
 
     def __call__(self, task: Task) -> bytes:
         table, sink = self.table(task), pa.BufferOutputStream()

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
+from sterling.api.analyses import check_analyses, run_analyses
 from sterling.api.compare import conclude, judge
 from sterling.api.inputs import Arena, Roles, declare, load, prepare
 from sterling.api.settings import from_mapping
@@ -138,6 +139,7 @@ def _gather(desk: Desk) -> tuple[Arena, dict[str, str]]:
         schema=None if real.schema_file is None else Path(real.schema_file),
     )
     whole = load(real.path, origin=Origin.REAL, schema=roles.schema)
+    check_analyses(desk.study.analysis, whole)
     train = _train_part(declare(whole, roles), real.holdout)
     ready: list[Dataset] = []
     failures: dict[str, str] = {}
@@ -216,6 +218,14 @@ def _judge_all(desk: Desk, arena: Arena, failures: Mapping[str, str]) -> Result:
         pictures["tables"] = (*rates.tables, *mixed.tables)
     else:
         notes.append("no target was declared: worth, utility and the mix need one ([real] target)")
+    if desk.study.analysis:
+        said = run_analyses(
+            desk.study.analysis, arena.real, [(c,) for c in arena.candidates],
+            holdout=arena.benchmark if arena.holdout_given else None, policy=desk.policy, seed=seed,
+            on_event=desk.on_event,
+        )  # fmt: skip
+        findings += said.findings
+        pictures["tables"] = (*pictures.get("tables", ()), *said.tables)
     result = conclude(
         "run", arena, tuple(findings), policy=desk.policy, seed=seed, stakes=stakes, notes=notes,
         prices=_prices(desk.study), **pictures,

@@ -52,7 +52,7 @@ def ship_run(
         out,
         title=title or run.resolve().name,
         result_json=shown.as_json(),
-        report_html=render(result, audience=audience, created=finished),
+        report_html=render(result, audience=audience, created=finished, before=passport_before(result, audience)),
         licence=licence,
         audience=audience,
         created=finished,
@@ -80,7 +80,15 @@ def write_report(result: Result, path: Path, *, audience: Audience = "owner") ->
     from sterling.report import render
     from sterling.sources.atomic import write_text
 
-    write_text(path, render(result, audience=audience, created=""))
+    write_text(path, render(result, audience=audience, created="", before=passport_before(result, audience)))
+
+
+def passport_before(result: Result, audience: Audience) -> str:
+    """The privacy passport that a report begins with where the policy is, or may be, about privacy."""
+    from sterling.api.passport import judges_privacy, passports
+    from sterling.report.passport import passport_section
+
+    return passport_section(passports(result, audience=audience)) if judges_privacy(result) else ""
 
 
 def _day_of(run: Path) -> str:

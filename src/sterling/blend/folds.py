@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from sterling.kernel.schema import Kind, Role
+from sterling.kernel.schema import Kind
 from sterling.kernel.seeds import stream
 from sterling.kernel.view import View
 from sterling.stats.scores import unscorable
 
 if TYPE_CHECKING:
-    from sterling.kernel.view import AnyArray
+    from sterling.kernel.view import AnyArray, Ints
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -34,11 +34,11 @@ class Part:
 
 
 def deal(train: View, *, folds: int, repeats: int, seed: int) -> tuple[Part, ...]:
-    """Folds with each class dealt evenly, or, where the view has an entity column, with entities kept whole."""
+    """Folds with each class dealt evenly, or, where the view knows whose each row is, with entities kept whole."""
     parts: list[Part] = []
     for repeat in range(repeats):
         rng = stream(seed, "blend", "folds", repeat)
-        fold = _by_entity(train, folds=folds, rng=rng) if train.with_role(Role.ENTITY) else _by_class(train, folds, rng)
+        fold = _by_class(train, folds, rng) if train.entities is None else _by_entity(train.entities, folds, rng)
         for number in range(folds):
             held = np.flatnonzero((fold == number) & _known(train))
             part = train.take(held)
@@ -61,9 +61,8 @@ def _by_class(train: View, folds: int, rng: np.random.Generator) -> AnyArray:
     return fold
 
 
-def _by_entity(train: View, *, folds: int, rng: np.random.Generator) -> AnyArray:
-    column = train.with_role(Role.ENTITY)[0]
-    _, entity = np.unique(column.values, return_inverse=True)
+def _by_entity(entities: Ints, folds: int, rng: np.random.Generator) -> AnyArray:
+    _, entity = np.unique(entities, return_inverse=True)
     sizes = np.bincount(entity)
     fold_of = np.empty(sizes.size, dtype=np.int64)
     filled = np.zeros(folds)

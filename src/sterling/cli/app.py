@@ -8,11 +8,17 @@ from typing import Annotated, Literal
 import typer
 
 from sterling.cli.advise import advise
+from sterling.cli.analyses import analyses
+from sterling.cli.audit import audit
+from sterling.cli.augment import augment
 from sterling.cli.ceiling import ceiling
 from sterling.cli.collapse import collapse
+from sterling.cli.constraints import constraints
 from sterling.cli.cost import cost
 from sterling.cli.credit import credit
+from sterling.cli.generate import generate
 from sterling.cli.guard import GuardedCommand
+from sterling.cli.impute import impute
 from sterling.cli.judge_here import judge_here, verify
 from sterling.cli.options import (
     Entity,
@@ -34,7 +40,9 @@ from sterling.cli.options import (
 )
 from sterling.cli.order import order
 from sterling.cli.output import finish
+from sterling.cli.passport import passport
 from sterling.cli.reach import reach
+from sterling.cli.relational import relational
 
 app = typer.Typer(
     name="sterling",
@@ -99,28 +107,9 @@ def run(
     typer.echo(f"\nRun      {out}\nReport   {out / 'report.html'}")
 
 
-@app.command()
-def generate(
-    name: Annotated[str, typer.Argument(help="A generator; `sterling list generators` shows them.")],
-    rows: Annotated[int, typer.Option("-n", help="Rows to make.")],
-    out: Annotated[Path, typer.Option("-o", "--out", help="Folder, or a .parquet, .csv or .jsonl file.")],
-    source: Annotated[str | None, typer.Option("--from", help="Real data to learn from: its train part only.")] = None,
-    seed: Seed = 0,
-    settings: Settings = None,
-    target: Target = None,
-    schema: SchemaFile = None,
-    canaries: Annotated[int, typer.Option("--canaries", min=0, help="Made-up records to plant; compare looks.")] = 0,
-    workers: Annotated[int, typer.Option("--workers", min=1, help="Processes; the bytes do not depend on it.")] = 1,
-) -> None:
-    """Make synthetic rows."""
-    from sterling.api.generate import generate as make
-    from sterling.cli.progress import reporter
-
-    made = make(
-        name, source=source, rows=rows, seed=seed, out=out, settings=settings or [], target=target,
-        schema=schema, canaries=canaries, workers=workers, on_event=reporter(),
-    )  # fmt: skip
-    typer.echo(f"{made.rows:,} rows by {made.lineage.generator} -> {out}")
+app.command()(generate)
+app.command()(impute)
+app.command()(augment)
 
 
 @app.command()
@@ -298,8 +287,11 @@ def drill(
         write_text(html, render_drill(result))
 
 
+app.command()(analyses)
+app.command()(audit)
 app.command()(ceiling)
 app.command()(collapse)
+app.command()(constraints)
 app.command()(cost)
 
 
@@ -310,6 +302,7 @@ app.command()(order)
 
 app.command(name="judge-here")(judge_here)
 app.command()(verify)
+app.command()(passport)
 
 
 app.command()(advise)
@@ -376,6 +369,8 @@ def list_(
     else:
         show_room(room)
 
+
+app.add_typer(relational)
 
 for _command in app.registered_commands:
     _command.cls = GuardedCommand

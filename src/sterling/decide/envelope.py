@@ -182,6 +182,7 @@ def as_input(part: Part) -> InputRecord:
         fingerprint=part.text("fingerprint"),
         origin=part.text_or_none("origin") or "real",
         notes=part.texts("notes"),
+        generator=part.text_or_none("generator"),
     )
 
 

@@ -17,6 +17,7 @@ class InputRecord:
         fingerprint: hex SHA-256 of schema and rows.
         origin: real, synthetic, augmented or mixed.
         notes: what ingestion repaired or left out.
+        generator: what made it, with settings, as its lineage says; None for real data and foreign files.
     """
 
     name: str
@@ -24,6 +25,7 @@ class InputRecord:
     fingerprint: str
     origin: str = "real"
     notes: tuple[str, ...] = ()
+    generator: str | None = None
 
     def as_json(self) -> dict[str, Json]:
         """The record as the envelope has it."""
@@ -33,4 +35,5 @@ class InputRecord:
             "fingerprint": self.fingerprint,
             "origin": self.origin,
             "notes": list(self.notes),
+            **({} if self.generator is None else {"generator": self.generator}),
         }

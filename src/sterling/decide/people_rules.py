@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from sterling.decide.facts import Case, names
 from sterling.decide.quality_rules import beyond
 from sterling.decide.rulebook import plain
 from sterling.decide.sentences import interval, joined, sentence
 from sterling.kernel.estimate import Estimate
-from sterling.kernel.finding import RuleOutcome, Status, Verdict
+from sterling.kernel.finding import Finding, RuleOutcome, Status, Verdict
 
 COPIES = ("copies", "near_copies", "nearest_record")
-ATTACKS = ("membership_inference", "singling_out", "linkability", "attribute_inference", "canaries")
+ATTACKS = ("membership_inference", "singling_out", "linkability", "attribute_inference", "rare_exposure", "canaries")
 # Never distance alone, nor copies alone: who was in it, and what can be learned of them.
 SHARED_ONLY_WITH = frozenset({"copies", "nearest_record", "membership_inference", "attribute_inference"})
 GROUPS = ("representation", "outcome_gap", "amplification")
@@ -38,11 +40,8 @@ def _may_be_shared(case: Case) -> RuleOutcome | None:
     """Under a privacy policy: every attack was tried, and the upper end of its success is within its limit."""
     if case.policy.purpose != "privacy":
         return None
-    tried = [f for m in (*COPIES, *ATTACKS) for f in case.of(m) if f.slice is None and f.measure != "canaries"]
-    passed = {f.measure for f in tried if f.status is Status.PASS}
-    # An attack that does not apply to the data is no gap; one that nobody could take, or that stays open, is.
-    left_open = any(f.status not in (Status.PASS, Status.NOT_APPLICABLE) for f in tried)
-    if left_open or not passed >= SHARED_ONLY_WITH:
+    tried = tried_attacks(case.findings)
+    if not all_clear(tried):
         return None
     reason = (
         f"No attack that was tried on {case.who} does certainly better on the people it was made from than on people "
@@ -50,6 +49,23 @@ def _may_be_shared(case: Case) -> RuleOutcome | None:
         f"({joined([plain(f.name) for f in tried if f.status is Status.PASS], most=8)})."
     )
     return RuleOutcome("D9", "SHARE", names([f for f in tried if f.status is Status.PASS]), reason)
+
+
+def tried_attacks(findings: Sequence[Finding]) -> list[Finding]:
+    """The findings on whole sets that sharing hangs on; canaries are few sets' and only accuse."""
+    return [f for f in findings if f.measure in (*COPIES, *ATTACKS) and f.slice is None and f.measure != "canaries"]
+
+
+def all_clear(tried: Sequence[Finding]) -> bool:
+    """Whether the attacks that must be tried passed, and none is left open.
+
+    An attack that does not apply to the data is no gap; one that nobody could take, or that stays open, is. Rare values
+    that hardly anyone has are no attack that nobody could take: there is nobody to expose.
+    """
+    passed = {f.measure for f in tried if f.status is Status.PASS}
+    few = [f for f in tried if f.measure == "rare_exposure" and f.status is Status.UNMEASURED]
+    left = [f for f in tried if f.status not in (Status.PASS, Status.NOT_APPLICABLE) and f not in few]
+    return not left and passed >= SHARED_ONLY_WITH
 
 
 def bias(case: Case) -> RuleOutcome | None:

@@ -41,6 +41,7 @@ KEYS: Mapping[str, tuple[str, ...] | None] = MappingProxyType(
 )  # fmt: skip
 KINDS = (
     "compare", "worth", "blend", "run", "check", "demo", "drill", "collapse", "order", "credit", "reach", "ceiling",
+    "analyses",
 )  # fmt: skip
 # Measures of what is kept of the real set's share, where a bound of 0 would tolerate everything.
 SHARES_KEPT = ("slice_coverage", "representation", "rare_modes", "unique_values", "hapax", "distinct_n")

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 
 from sterling.decide import (
+    analysis_rules,
     benchmark_rules,
     causes,
     loop_rules,
@@ -45,6 +46,7 @@ FINDING_RULES: tuple[Rule, ...] = (
     quality_rules.coverage,
     quality_rules.labels,
     quality_rules.utility,
+    analysis_rules.analyses,
     loop_rules.truncation,
     loop_rules.recursion,
     value_rules.mix,

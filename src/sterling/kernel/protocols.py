@@ -10,6 +10,7 @@ from sterling.kernel.dataset import Dataset
 from sterling.kernel.estimate import Unmeasured
 from sterling.kernel.finding import Better, Finding, Json
 from sterling.kernel.schema import Schema
+from sterling.kernel.table import Table
 from sterling.kernel.task import Task
 from sterling.kernel.view import Need, View
 
@@ -53,6 +54,43 @@ class Augmenter(Protocol):
 
     def apply(self, batch: Batch, *, rng: np.random.Generator) -> Batch:
         """The augmented rows with `_sterling_parent` and validity per record."""
+        ...
+
+
+@runtime_checkable
+class FittingAugmenter(Protocol):
+    """An augmenter that must learn from other rows first. A frozen dataclass whose fields are its settings."""
+
+    def fit(self, reference: Dataset | None, *, rng: np.random.Generator) -> Augmenter:
+        """The augmenter that knows `reference`, or only its settings where there is none; changes nothing.
+
+        Raises:
+            InputError: if it cannot do without a reference, or cannot use this one.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Augmented:
+    """Augmented rows, and what a reader must know of them.
+
+    Args:
+        batch: the rows, as `Augmenter.apply` gives them.
+        tables: what changed, in the order it is to be read.
+        notes: plain sentences.
+    """
+
+    batch: Batch
+    tables: tuple[Table, ...] = ()
+    notes: tuple[str, ...] = ()
+
+
+@runtime_checkable
+class TellingAugmenter(Protocol):
+    """An augmenter that says what it changed."""
+
+    def augment(self, batch: Batch, *, rng: np.random.Generator) -> Augmented:
+        """What `apply` gives, with an account of it."""
         ...
 
 

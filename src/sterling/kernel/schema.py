@@ -51,6 +51,8 @@ class Field:
         low: smallest admissible number (datetimes: seconds since 1970), None if open.
         high: largest admissible number, None if open.
         nullable: whether a missing value is admissible.
+        declared: which of these the user stated ("kind", "levels", "low" ...); all others were read off the data,
+            and are no use where the data must not be seen unpaid.
     """
 
     name: str
@@ -62,6 +64,7 @@ class Field:
     low: float | None = None
     high: float | None = None
     nullable: bool = True
+    declared: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -32,6 +32,7 @@ class Need(StrEnum):
     TARGET = "target"
     GROUPS = "groups"
     TIME = "time"
+    ENTITIES = "entities"  # whose record each is: records of one entity hang together
     BENCHMARK = "benchmark"  # real rows set apart to score on
     HOLDOUT = "holdout"  # the same, and for certain unseen by the generator
     LEARNER = "learner"
@@ -104,6 +105,8 @@ class View:
         embedding: [n, d] float64, one row per record.
         hashes: [n] one 64-bit hash per record: equal records have equal hashes in every set.
         sequences: fields that are sequences of tokens, such as free text.
+        entities: [n] int64 whose record each is, the same number for the same name in all sets encoded together; a
+            record that names none has a number of its own.
     """
 
     n: int
@@ -112,6 +115,7 @@ class View:
     embedding: Floats | None = None
     hashes: Hashes | None = None
     sequences: tuple[TokenColumn, ...] | None = None
+    entities: Ints | None = None
 
     def column(self, name: str) -> Column:
         """The column of that name.
@@ -161,6 +165,7 @@ class View:
             Need.TARGET: self.target is not None,
             Need.GROUPS: bool(self.with_role(Role.GROUP)),
             Need.TIME: bool(self.with_role(Role.TIME)),
+            Need.ENTITIES: self.entities is not None,
         }
         return frozenset(need for need, met in has.items() if met)
 
@@ -176,6 +181,7 @@ class View:
             embedding=None if self.embedding is None else self.embedding[index],
             hashes=None if self.hashes is None else self.hashes[index],
             sequences=None if self.sequences is None else tuple(t.take(index) for t in self.sequences),
+            entities=None if self.entities is None else self.entities[index],
         )
 
 
@@ -195,6 +201,7 @@ def stack(views: Iterable[View]) -> View:
         hashes=_joined([v.hashes for v in parts]),
         sequences=first.sequences
         and tuple(_end_to_end([v.sequences[i] for v in parts if v.sequences]) for i in range(len(first.sequences))),
+        entities=_joined([v.entities for v in parts]),
     )
 
 

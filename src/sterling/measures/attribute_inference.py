@@ -38,8 +38,8 @@ class _Secret:
     Args:
         name: of the column.
         risk: hits and attempts in both groups.
-        right: [k] members guessed right.
-        source: [k] the synthetic row that each guess was taken from.
+        right: [n] members guessed right.
+        source: [n] the synthetic row that each guess was taken from.
         kind: of the column.
     """
 
@@ -64,7 +64,7 @@ def attribute_inference(
     """How often a secret is guessed from the nearest synthetic row, beyond how often it is for strangers.
 
     An attacker knows a person but for some columns, takes the synthetic row that is nearest by the
-    others, and guesses that row's value. The same is done to as many holdout rows. What is guessed right of
+    others, and guesses that row's value. The same is done to holdout rows. What is guessed right of
     them could be guessed of anybody: it is what the data are for, and no leak. Up to 8 secrets are tried: the
     target and those that are hardest to guess blindly, for there a hit says most. In tables of 8 columns
     and more, 2 are kept secret together.
@@ -99,7 +99,7 @@ def attribute_inference(
         return _unmeasured(params, "there is no column to guess from the others", "give at least 2 columns that vary")
     looks = len(secrets)
     at_least = [s.risk.excess_bounds(alpha=terms.alpha / looks)[0] for s in secrets]
-    params |= {"attacked": drawn.k, "searched": drawn.published.n, "secrets": looks}
+    params |= {"attacked": drawn.n, "control": drawn.k, "searched": drawn.published.n, "secrets": looks}
     failing = [i for i in np.argsort(-np.array(at_least), kind="stable") if at_least[i] > bound]
     worst, side = secrets[strongest(at_least)], (1 - terms.level) / 2
     result = _estimate(worst, terms, looks=looks)
@@ -110,7 +110,7 @@ def attribute_inference(
         Estimate(result.value, result.low, max(result.value, high), result.n, terms.level, result.method),
         "lower",
         Status.FAIL if failing else status_of(0.0, high, bound, better="lower"),
-        reason=_sentence(worst, drawn.k, bound, looks) + drawn.share_searched(synthetic),
+        reason=_sentence(worst, drawn, bound, looks) + drawn.share_searched(synthetic),
         params=params,
         evidence={"at_least": max(at_least), "secrets": _table(secrets, at_least), **_examples(worst, drawn)},
     )
@@ -153,12 +153,12 @@ def _chosen(published: tuple[Column, ...]) -> list[int]:
 def _guessed(drawn: Arms, i: int, scale: Floats | None, source: Ints) -> _Secret | None:
     truth, there = drawn.both[i], (drawn.published.columns or ())[i]
     right = within(truth, there.values[source], scale=scale, tolerance=TOLERANCE)
-    k, known = drawn.k, ~truth.missing
-    n, m = int(known[:k].sum()), int(known[k:].sum())
-    if min(n, m) < LEAST_ROWS:
+    n, known = drawn.n, ~truth.missing
+    tried, control = int(known[:n].sum()), int(known[n:].sum())
+    if min(tried, control) < LEAST_ROWS:
         return None
-    risk = Risk(int(right[:k].sum()), n, int(right[k:].sum()), m)
-    return _Secret(truth.name, risk, right[:k], source[:k], truth.kind)
+    risk = Risk(int(right[:n].sum()), tried, int(right[n:].sum()), control)
+    return _Secret(truth.name, risk, right[:n], source[:n], truth.kind)
 
 
 def _estimate(secret: _Secret, terms: Terms, *, looks: int) -> Estimate:
@@ -168,14 +168,14 @@ def _estimate(secret: _Secret, terms: Terms, *, looks: int) -> Estimate:
     return Estimate(value, min(low, value), max(high, value), secret.risk.n + secret.risk.m, terms.level, method)
 
 
-def _sentence(secret: _Secret, attacked: int, bound: float, looks: int) -> str:
+def _sentence(secret: _Secret, drawn: Arms, bound: float, looks: int) -> str:
     hits, control = secret.risk.per_thousand()
     right = "to within a twentieth of the people" if secret.kind is not Kind.CATEGORY else "right"
     return (
         f"An attacker who takes {secret.name} from the synthetic row nearest to what he knows of a person guesses it "
         f"{right} for {hits:,} of 1,000 training rows, and for {control:,} of 1,000 people who were never in the data: "
         f"an excess of {secret.risk.excess:.3f}, the worst of {looks} secrets, where {bound:g} is tolerated; "
-        f"{attacked:,} rows of each group were attacked."
+        f"{drawn.attacked}."
     )
 
 
@@ -208,5 +208,5 @@ def _secret_finding(
     result = _estimate(secret, terms, looks=looks)
     return Finding(
         "attribute_inference", result, "lower", Status.FAIL, slice=f"column={secret.name}", params=params,
-        reason=_sentence(secret, drawn.k, bound, looks), evidence={"at_least": at_least, **_examples(secret, drawn)},
+        reason=_sentence(secret, drawn, bound, looks), evidence={"at_least": at_least, **_examples(secret, drawn)},
     )  # fmt: skip

@@ -30,6 +30,8 @@ TAILS = ((0.02, 0.1), (0.1, 0.3), (1.0, 1.0))
 # where rarer records repeat each other more.
 OWN_ALPHA = 0.2
 MOST_EXAMPLES = 10
+# Where train rows repeat each other more than holdout rows repeat them, at this level, the holdout alone tells.
+EXCHANGEABLE = 0.05
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,9 +111,10 @@ def copies(
     """Share of synthetic rows that equal a train row, less the share of fresh real rows that do.
 
     A table of few coarse columns repeats itself: the chance that a fresh real row equals one of the
-    train rows is the natural rate. It is the share of holdout rows found among the train rows, or,
-    without a holdout, the share of train rows that have a twin among the others, which has the same
-    mean. Fails if both the exact test of the two shares and the bound of their difference say so.
+    train rows is the natural rate. It is the share of train rows that have a twin among the others, and the
+    share of holdout rows found among the train rows, which has the same mean: both together, unless train
+    rows certainly repeat each other more, as where the collecting doubled some. Fails if both the exact test
+    of the two shares and the bound of their difference say so.
 
     A few copies of rare people are lost in that share, so it looks at them by themselves: train records that
     are the only one of their kind and belong to the rarest 2 %, 10 % or all of those. Where rows are exchangeable,
@@ -219,6 +222,8 @@ def _evidence(c: _Counts, looks: Sequence[_Look]) -> dict[str, Json]:
         "copied": c.copied,
         "copied_share": c.copied / c.rows,
         "natural_share": c.twins / c.fresh,
+        "copied_of": c.rows,
+        "natural_of": c.fresh,
         "copies_of_unique_rows": c.unique,
         "expected_of_unique_rows": c.unique_twins / c.fresh * c.rows,
         "unique_rows": rare,
@@ -228,19 +233,23 @@ def _evidence(c: _Counts, looks: Sequence[_Look]) -> dict[str, Json]:
 def _counted(real: Hashes, synthetic: Hashes, fresh: Hashes | None) -> _Counts:
     kinds, place, repeats = np.unique(real, return_inverse=True, return_counts=True)
     seen = _found(synthetic, kinds)
+    # Twins come together: k equal rows are one event, not k. Deflate to the effective number of rows.
+    twins = int((repeats[place] > 1).sum())
+    worth = max(1.0, float(np.square(repeats[repeats > 1]).sum()) / max(1, twins))
+    own, rows = round(twins / worth), round(real.size / worth)
+    pairs = round(2 * float((repeats == 2).sum()) / worth)
     single = repeats == 1
     unique = int(single[np.searchsorted(kinds, synthetic[seen])].sum())
     if fresh is not None:
         met = _found(fresh, kinds)
         met_single = int(single[np.searchsorted(kinds, fresh[met])].sum())
-        return _Counts(int(seen.sum()), synthetic.size, int(met.sum()), fresh.size, unique, met_single, "holdout")
-    twins = int((repeats[place] > 1).sum())
-    # Twins come together: k equal rows are one event, not k. Deflate to the effective number of rows.
-    worth = max(1.0, float(np.square(repeats[repeats > 1]).sum()) / max(1, twins))
-    pairs = round(2 * float((repeats == 2).sum()) / worth)
-    return _Counts(
-        int(seen.sum()), synthetic.size, round(twins / worth), round(real.size / worth), unique, pairs, "train rows"
-    )
+        there = int(met.sum())
+        if float(ratio_above_p(own, rows, there, fresh.size, ratio=1.0)) <= EXCHANGEABLE:
+            return _Counts(int(seen.sum()), synthetic.size, there, fresh.size, unique, met_single, "holdout")
+        own, rows, pairs, source = own + there, rows + fresh.size, pairs + met_single, "holdout and train rows"
+    else:
+        source = "train rows"
+    return _Counts(int(seen.sum()), synthetic.size, own, rows, unique, pairs, source)
 
 
 def _found(rows: Hashes, kinds: Hashes) -> AnyArray:

@@ -32,8 +32,8 @@ class _Linked:
     """What the attack came to.
 
     Args:
-        right: [2 k] whether the right half was picked; members first.
-        source: [2 k] the synthetic row that told.
+        right: [n + k] whether the right half was picked; members first.
+        source: [n + k] the synthetic row that told.
         first: names of the columns in the half that was known.
         second: names of those in the half to be found.
         candidates: among how many it was to be picked.
@@ -62,7 +62,7 @@ def linkability(
     An attacker holds one list with half of the columns and another with the other half, without names. For a
     person of the first list he takes the nearest synthetic row by those columns, and picks among 50
     entries of the second, one of them the right one, the nearest to that synthetic row's other half. The same
-    is done to as many holdout rows: what links their halves is how columns hang together in everybody.
+    is done to holdout rows: what links their halves is how columns hang together in everybody.
 
     Args:
         real: train rows.
@@ -89,20 +89,24 @@ def linkability(
     drawn = arms(real, synthetic, holdout, effort=terms.effort, rng=rng)
     if len(drawn.both) < 2:
         return _unmeasured(params, "one column has no halves to link", "give at least 2 columns")
-    linked, k = _linked(drawn, rng=rng), drawn.k
-    risk = Risk(int(linked.right[:k].sum()), k, int(linked.right[k:].sum()), k)
+    linked, n = _linked(drawn, rng=rng), drawn.n
+    risk = Risk(int(linked.right[:n].sum()), n, int(linked.right[n:].sum()), drawn.k)
     low, high = risk.bounds(alpha=(1 - terms.level) / 2)
     at_least = risk.bounds(alpha=terms.alpha)[0]
     result = Estimate(
-        risk.value, min(low, risk.value), max(high, risk.value), 2 * k, terms.level, "square-and-add of exact limits"
-    )
+        risk.value, min(low, risk.value), max(high, risk.value), n + drawn.k, terms.level,
+        "square-and-add of exact limits",
+    )  # fmt: skip
     failed = at_least > bound
     found = Finding(
         "linkability", result, "lower",
         Status.FAIL if failed else status_of(0.0, result.high, bound, better="lower"),
-        reason=_sentence(risk, linked, k, bound) + drawn.share_searched(synthetic),
-        params={**params, "attacked": k, "searched": drawn.published.n, "candidates": linked.candidates},
-        evidence={"at_least": at_least, "train_linked": risk.hits, "control_linked": risk.control_hits, "tried": k,
+        reason=_sentence(risk, linked, drawn, bound) + drawn.share_searched(synthetic),
+        params={**params, "attacked": n, "control": drawn.k, "searched": drawn.published.n,
+                "candidates": linked.candidates},
+        # What chance would link of as many people as were attacked: the control group may be the smaller one.
+        evidence={"at_least": at_least, "train_linked": risk.hits, "control_linked": risk.control_hits * n / drawn.k,
+                  "tried": n, "control_hits": risk.control_hits, "control_tried": drawn.k,
                   **_examples(linked, drawn)},
     )  # fmt: skip
     return (found,)
@@ -115,29 +119,30 @@ def _unmeasured(params: dict[str, Json], reason: str, mend: str) -> tuple[Findin
 
 def _linked(drawn: Arms, *, rng: np.random.Generator) -> _Linked:
     published = list(drawn.published.columns or ())
-    both, k = drawn.both, drawn.k
+    both, n, k = drawn.both, drawn.n, drawn.k
     order = rng.permutation(len(both))
     first, second = np.sort(order[: (len(both) + 1) // 2]), np.sort(order[(len(both) + 1) // 2 :])
     scales = rank_scales(published)
     some = [scales[i] for i in first]
     source = nearest(query_side([both[i] for i in first], some), reference_side([published[i] for i in first], some))[1]
     candidates = min(CANDIDATES, k)
-    # Strangers are others of the same group, k places further on: nobody meets himself.
+    # Strangers are others of the same group, fewer than k places further on: nobody meets himself.
     steps = 1 + np.stack([rng.permutation(k - 1)[: candidates - 1] for _ in range(8)])
-    person = np.arange(2 * k)
-    chosen = (person[:, None] % k + steps[rng.integers(8, size=2 * k)]) % k + (person // k * k)[:, None]
-    chosen = np.concatenate([person[:, None], chosen], axis=1)  # [2 k, candidates], the right one first
+    person = np.arange(n + k)
+    size, first_of = np.where(person < n, n, k)[:, None], np.where(person < n, 0, n)[:, None]
+    chosen = (person[:, None] - first_of + steps[rng.integers(8, size=n + k)]) % size + first_of
+    chosen = np.concatenate([person[:, None], chosen], axis=1)  # [n + k, candidates], the right one first
     gap = np.zeros(chosen.shape)
     for i in second:
         gap += _gaps(both[i], published[i], scales[i], chosen, source)
     near = gap <= gap.min(axis=1, keepdims=True) + TIE
-    right = near[:, 0] & (rng.random(2 * k) < 1 / near.sum(axis=1))
+    right = near[:, 0] & (rng.random(n + k) < 1 / near.sum(axis=1))
     names = [tuple(both[i].name for i in half) for half in (first, second)]
     return _Linked(right, source, names[0], names[1], candidates)
 
 
 def _gaps(people: Column, published: Column, scale: Floats | None, chosen: Ints, source: Ints) -> Floats:
-    """[2 k, candidates] squared distances in one column between candidates and the synthetic row that was found."""
+    """[n + k, candidates] squared distances in one column between candidates and the synthetic row that was found."""
     a, b = people.missing[chosen], published.missing[source][:, None]
     if people.kind is Kind.CATEGORY or scale is None:
         far: AnyArray = people.values[chosen] != published.values[source][:, None]
@@ -146,13 +151,13 @@ def _gaps(people: Column, published: Column, scale: Floats | None, chosen: Ints,
     return np.where(a | b, (a != b).astype(np.float64), apart)
 
 
-def _sentence(risk: Risk, linked: _Linked, attacked: int, bound: float) -> str:
+def _sentence(risk: Risk, linked: _Linked, drawn: Arms, bound: float) -> str:
     hits, control = risk.per_thousand()
     return (
         f"An attacker who knows {len(linked.first)} columns of a person and must pick the other {len(linked.second)} "
         f"among {linked.candidates} people is right for {hits:,} of 1,000 training rows, and for {control:,} of 1,000 "
         f"people who were never in the data: a risk of {risk.value:.3f}, where {bound:g} is tolerated; "
-        f"{attacked:,} rows of each group were attacked."
+        f"{drawn.attacked}."
     )
 
 
@@ -160,6 +165,6 @@ def _examples(linked: _Linked, drawn: Arms) -> dict[str, Json]:
     """Training rows whose halves were linked, with the rows that did; no values."""
     shown: list[Json] = [
         {"train_row": int(drawn.member_rows[i]), "synthetic_row": int(drawn.published_rows[linked.source[i]])}
-        for i in np.flatnonzero(linked.right[: drawn.k])[:MOST_SHOWN]
+        for i in np.flatnonzero(linked.right[: drawn.n])[:MOST_SHOWN]
     ]
     return {"known": list(linked.first), "linked": list(linked.second), "linked_rows": shown}

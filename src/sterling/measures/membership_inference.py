@@ -41,14 +41,14 @@ class _Attack:
 
     Args:
         name: what the attacker looks at.
-        scores: [2, k] of members and others, larger means "was in the data".
-        among: [2, k] whom it dares to accuse.
+        scores: of members and of others, larger means "was in the data".
+        among: whom it dares to accuse, of both.
         area: AUC with its variance.
     """
 
     name: str
-    scores: Floats
-    among: Bools
+    scores: tuple[Floats, Floats]
+    among: tuple[Bools, Bools]
     area: Area
 
     @property
@@ -70,7 +70,7 @@ def membership_inference(
 ) -> tuple[Finding, ...]:
     """AUC of the strongest of four membership attacks, corrected for having tried four.
 
-    Members are training rows, non-members as many holdout rows. The attacker looks at (1) how near the
+    Members are training rows, non-members holdout rows. The attacker looks at (1) how near the
     nearest synthetic row is, (2) how much nearer that is than the nearest row of a reference group of other
     people, (3) how much more likely a record is under a dependency tree of the synthetic rows than under
     one of the reference group, (4) the first again, among the half of people who are rarer. The reference
@@ -107,11 +107,11 @@ def membership_inference(
     attacks, where = _attacks(drawn, rng=rng)
     share = terms.alpha / (2 * len(attacks))
     side = (1 - terms.level) / 2
-    on_all = [a for a in attacks if a.among.all()]
+    on_all = [a for a in attacks if all(some.all() for some in a.among)]
     powers = [_power(a, RATE, alpha=side / len(attacks), open_alpha=side, rng=rng) for a in on_all]
     at_least = [a.area.bounds(alpha=share)[0] for a in attacks]
     sure = [power_at(*a.groups, rate=RATE, alpha=share, rng=rng).low for a in on_all]
-    params |= {"attacked": drawn.k, "searched": drawn.published.n, "attacks": len(attacks)}
+    params |= {"attacked": drawn.n, "control": drawn.k, "searched": drawn.published.n, "attacks": len(attacks)}
     evidence = _evidence(attacks, at_least, drawn, where, rng=rng)
     rate = _rate_finding(on_all, powers, sure, rate_bound, terms, {**params, "attacks": len(attacks)})
     result, status = _whole(attacks, at_least, rate, bound, terms)
@@ -125,32 +125,32 @@ def membership_inference(
 
 
 def _attacks(drawn: Arms, *, rng: np.random.Generator) -> tuple[list[_Attack], Ints]:
-    """All attacks, and [k] the synthetic row nearest to each member."""
-    k, published = drawn.k, drawn.published.columns or ()
+    """All attacks, and [n] the synthetic row nearest to each member."""
+    n, published = drawn.n, drawn.published.columns or ()
     scales = rank_scales(published)
     near, where = nearest(query_side(drawn.both, scales), reference_side(published, scales))
-    fold = np.concatenate([rng.permutation(k) % 2, rng.permutation(k) % 2])
+    fold = np.concatenate([rng.permutation(n) % 2, rng.permutation(drawn.k) % 2])
     far, ratio = _against_reference(drawn, scales, fold)
-    closeness = -near.reshape(2, k)
-    relative = np.log(far + CLOSE).reshape(2, k) + -np.log(near + CLOSE).reshape(2, k)
-    everyone = np.ones((2, k), dtype=bool)
-    rare = (far >= np.quantile(far, 1 - RARE)).reshape(2, k)
+    relative = np.log(far + CLOSE) - np.log(near + CLOSE)
+    everyone = np.ones(far.size, dtype=bool)
+    rare = far >= np.quantile(far, 1 - RARE)
     found = [
-        _attack("nearest synthetic row", closeness, everyone),
-        _attack("nearest synthetic row against nearest reference row", relative, everyone),
-        _attack("likelihood under the synthetic rows against the reference", ratio.reshape(2, k), everyone),
+        _attack("nearest synthetic row", -near, everyone, n),
+        _attack("nearest synthetic row against nearest reference row", relative, everyone, n),
+        _attack("likelihood under the synthetic rows against the reference", ratio, everyone, n),
     ]
-    if rare.sum(axis=1).min() >= LEAST_ROWS:
-        found.append(_attack("nearest synthetic row, the rarer half of people", closeness, rare))
-    return found, where[:k]
+    if min(rare[:n].sum(), rare[n:].sum()) >= LEAST_ROWS:
+        found.append(_attack("nearest synthetic row, the rarer half of people", -near, rare, n))
+    return found, where[:n]
 
 
-def _attack(name: str, scores: Floats, among: Bools) -> _Attack:
-    return _Attack(name, scores, among, delong(scores[0][among[0]], scores[1][among[1]]))
+def _attack(name: str, scores: Floats, among: Bools, n: int) -> _Attack:
+    area = delong(scores[:n][among[:n]], scores[n:][among[n:]])
+    return _Attack(name, (scores[:n], scores[n:]), (among[:n], among[n:]), area)
 
 
 def _against_reference(drawn: Arms, scales: tuple[Floats | None, ...], fold: Ints) -> tuple[Floats, Floats]:
-    """[2 k] squared distance to the nearest reference row, and log-likelihood ratio against the reference.
+    """[n + k] squared distance to the nearest reference row, and log-likelihood ratio against the reference.
 
     A person of fold 0 is compared with the others of fold 1 and the other way round: nobody with himself.
     """
@@ -158,8 +158,8 @@ def _against_reference(drawn: Arms, scales: tuple[Floats | None, ...], fold: Int
     cuts = [cells(c, most=CODES) for c in published]
     known, asked = (np.stack([cut.of(c) for cut, c in zip(cuts, cols, strict=True)]) for cols in (published, both))
     tree = dependency_tree(known, [cut.size for cut in cuts])
-    far, ratio = np.empty(2 * drawn.k), log_likelihood(tree, known, asked)
-    is_other = np.arange(2 * drawn.k) >= drawn.k
+    ratio = log_likelihood(tree, known, asked)
+    far, is_other = np.empty(ratio.size), np.arange(ratio.size) >= drawn.n
     for side in (0, 1):
         rows, reference = np.flatnonzero(fold == side), np.flatnonzero((fold != side) & is_other)
         far[rows] = nearest(query_side(taken(both, rows), scales), reference_side(taken(both, reference), scales))[0]
@@ -220,7 +220,7 @@ def _sentence(attack: _Attack, result: Estimate, drawn: Arms, bound: float) -> s
         f"Shown a training row and a row of someone who was never in the data, an attacker names the training row in "
         f"{round(1000 * result.value):,} of 1,000 cases ({round(1000 * result.low):,} to "
         f"{round(1000 * result.high):,}); a coin is right in 500, and {round(1000 * bound):,} are tolerated. "
-        f"Strongest attack: {attack.name}; {drawn.k:,} rows of each group were attacked."
+        f"Strongest attack: {attack.name}; {drawn.attacked}."
     )
 
 

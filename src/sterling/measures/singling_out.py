@@ -43,7 +43,7 @@ def singling_out(
     """How often a description that fits one synthetic row fits exactly one training row, beyond chance.
 
     Descriptions are learnt from the synthetic rows alone: values that only one of them has, the ends of
-    a range, and conjunctions over 2 to 4 columns that fit one of them. Each is tried on groups of training rows and on
+    a range, and conjunctions over up to 8 columns that fit one of them. Each is tried on groups of training rows and on
     the holdout, all equally large, for how many people a description fits hangs on how many there are. Where the
     holdout is smaller than the training set, somebody who is given away is in a group with that chance
     only, and the risk is multiplied by the ratio of the sizes.

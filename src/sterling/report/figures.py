@@ -5,8 +5,9 @@ from __future__ import annotations
 import math
 import re
 
+from sterling.kernel.audience import FEWEST
+
 MINUS = "\u2212"
-FEWEST = 10  # smaller counts could point at single people; a recipient does not see them
 
 
 def number(x: float) -> str:

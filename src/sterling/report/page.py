@@ -47,7 +47,7 @@ TONE = {
 # Outcomes that speak for a set.
 GOOD = frozenset(
     {"SUBSTITUTE_OK", "MIX", "SYNTHETIC_PAYS", "TOLERATE", "ENOUGH", "BUY_SYNTHETIC", "TEACHER_BETTER", "CONTINUE",
-     "USE_ORDER", "REACHED", "KEEP", "REVIEWED", "TARGETED_SYN", "SHARE"}
+     "USE_ORDER", "REACHED", "KEEP", "REVIEWED", "TARGETED_SYN", "SHARE", "SAME_CONCLUSIONS"}
 )  # fmt: skip
 ORDER = (Status.FAIL, Status.WARN, Status.UNDECIDED, Status.PASS, Status.UNMEASURED, Status.NOT_APPLICABLE)
 MOST_SLICES = 200
@@ -139,13 +139,14 @@ class Page:
     command: str
 
 
-def render(result: Result, *, audience: Audience, created: str) -> str:
+def render(result: Result, *, audience: Audience, created: str, before: str = "") -> str:
     """One self-contained HTML file: no script, no request to anywhere, light and dark, wide and narrow.
 
     Args:
         result: what was found and decided.
         audience: "recipient" sees no evidence, no real row and no count below 10.
         created: a date or time to print; empty to print none.
+        before: a part of a page to begin with, escaped as it was made, such as a privacy passport.
 
     Returns:
         The whole file. Every name and sentence in it is escaped: column names are strangers' text.
@@ -164,8 +165,10 @@ def render(result: Result, *, audience: Audience, created: str) -> str:
     page = page_of(recipients(result) if audience == "recipient" else result, audience=audience, created=created)
     style = (FOLDER / "report.css").read_text(encoding="utf-8")
     template = room.get_template("report.jinja")
-    # The only two texts that are not escaped by Jinja are our own: the style, and drawings escaped as they are made.
-    return template.render(page=page, style=Markup(style), picture=Markup(page.picture), tones=TONE)
+    # The only texts that Jinja does not escape are our own: the style, and parts that were escaped as they were made.
+    return template.render(
+        page=page, style=Markup(style), picture=Markup(page.picture), before=Markup(before), tones=TONE
+    )
 
 
 def page_of(result: Result, *, audience: Audience, created: str) -> Page:
@@ -401,4 +404,6 @@ def _command(result: Result) -> str:
         return f"sterling run study.toml    # seed {result.seed}"
     if result.kind in NO_SEED:
         return f"sterling {result.kind} {NO_SEED[result.kind]}"
+    if result.kind == "analyses":
+        names.append("--plan PLAN.toml")
     return f"sterling {result.kind} {' '.join(names)} --seed {result.seed} --policy {policy}"

@@ -43,10 +43,17 @@ def _reach(picture: Mapping[str, Json]) -> Drawing | None:
     return reach_map(picture)
 
 
+def _estimates(picture: Mapping[str, Json]) -> Drawing | None:
+    from sterling.report.estimates import draw_estimates  # it imports `Drawing` from here
+
+    return draw_estimates(picture)
+
+
 # A drawing takes the result's `picture` and gives SVG and legend, or None where it holds nothing to draw.
 DRAWINGS: Mapping[str, Callable[[Mapping[str, Json]], Drawing | None]] = MappingProxyType(
     {
         "ceiling": _ceiling,
+        "estimates": _estimates,
         "generations": _generations,
         "reach": _reach,
     }

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import math
 import re
+from collections.abc import Iterable
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from sterling.kernel.audience import FEWEST, bare_generator, is_private, smallest_group, step
 from sterling.kernel.estimate import Estimate, Unmeasured
 from sterling.kernel.finding import Finding, Json, RuleOutcome
 from sterling.kernel.table import Table
-from sterling.report.figures import FEWEST
 
 if TYPE_CHECKING:
-    from sterling.decide.result import Result
+    from sterling.decide.result import InputRecord, Result
 
 SMALL = f"<{FEWEST}"
 WITHHELD = Unmeasured(f"withheld: it rests on fewer than {FEWEST} records", "ask the owner of the data")
@@ -23,17 +25,100 @@ COUNTED = ("rows", "records", "people")
 ALONE = re.compile(r"(?<![\w.,=&<>\-\u2212\[])(?:n\s*=\s*)?[1-9](?![\w=%\-\]]|[.,:]\d|\s*%|-)")
 
 
+# Slices that a measure names itself, in full: a column of the data may well be called `values`.
+OWN_SLICES = frozenset(
+    {
+        ("membership_inference", "false_positives=1%"),
+        ("singling_out", "descriptions=one column"),
+        ("rare_exposure", "values=rare levels and extremes"),
+        ("rare_exposure", "values=exact numbers"),
+    }
+)
+FEW_ROWS = f"fewer than {FEWEST} rows: {FEWEST - 1} stands for any such count"
+KEPT = "The owner's form says more."
+
+
 def recipients(result: Result) -> Result:
-    """The result as somebody may see it who must learn nothing about single real rows."""
-    decision = replace(result.decision, rules=tuple(_rule(r) for r in result.decision.rules))
+    """The result as somebody may see it who must learn nothing about single real rows.
+
+    Under a policy that is, or may be, about privacy it holds nothing but measures, numbers no finer than ten rows and
+    rules: sentences may name levels and columns, and are left with the owner.
+    """
+    if is_private(result.policy):
+        return _bare(result)
+    levels = {f.name for f in result.findings if f.evidence.get("names_levels")}
+    rules = (replace(r, reason=KEPT) if levels & {*r.because} else _rule(r) for r in result.decision.rules)
+    decision = replace(result.decision, rules=tuple(rules))
     return replace(
         result,
         decision=decision,
         findings=tuple(_finding(f) for f in result.findings),
-        inputs=tuple(replace(record, notes=tuple(mask(n) for n in record.notes)) for record in result.inputs),
+        inputs=tuple(_few(replace(r, notes=tuple(mask(n) for n in r.notes))) for r in result.inputs),
         notes=tuple(mask(n) for n in result.notes),
         tables=tuple(_table(t) for t in result.tables if not t.owner_only),
+        picture=None if (result.picture or {}).get("owner_only") else result.picture,
     )
+
+
+def _bare(result: Result) -> Result:
+    """Measures, coarse numbers and rules; no sentence, slice, note, table or picture that was made from real rows."""
+    rules = tuple(
+        replace(r, reason=KEPT, because=_unsliced(r.because), waived=None if r.waived is None else "a waiver")
+        for r in result.decision.rules
+    )
+    return replace(
+        result,
+        decision=replace(result.decision, rules=rules, unmeasured=_unsliced(result.decision.unmeasured)),
+        findings=tuple(_coarse(f) for f in result.findings if f.slice is None or (f.measure, f.slice) in OWN_SLICES),
+        inputs=tuple(_input(r) for r in result.inputs),
+        notes=(
+            "This is the recipient's form under a privacy policy: slices, sentences and tables stay with the owner.",
+        ),
+        tables=(),
+        picture=None,
+        mix=None,
+        cost=None,
+        curve=None,
+    )
+
+
+def _input(record: InputRecord) -> InputRecord:
+    # Whoever knows all real rows but one could try that one by the fingerprint.
+    seen = "" if record.origin == "real" else record.fingerprint
+    made = None if record.generator is None else bare_generator(record.generator)
+    return _few(replace(record, notes=(), fingerprint=seen, generator=made))
+
+
+def _few(record: InputRecord) -> InputRecord:
+    if not 0 < record.rows < FEWEST:
+        return record
+    return replace(record, rows=FEWEST - 1, notes=(*record.notes, FEW_ROWS))
+
+
+def _unsliced(names: Iterable[str]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(name.partition(":")[0] for name in names if ": " not in name))
+
+
+def _coarse(finding: Finding) -> Finding:
+    """The finding with numbers that no single row can move visibly."""
+    bare, result = replace(_finding(finding), fingerprints=()), finding.result
+    if isinstance(result, Unmeasured):
+        return replace(bare, result=Unmeasured("not measured", "ask the owner of the data"), reason=KEPT)
+    if isinstance(bare.result, Unmeasured):
+        return replace(bare, reason=KEPT)
+    rests_on = smallest_group(finding)
+    if rests_on < FEWEST:
+        return replace(bare, result=WITHHELD, floor=None, reason=KEPT)
+    grid = step(rests_on)
+    low, high = (math.floor(result.low / grid), math.ceil(result.high / grid)) if _finite(result) else (0, 0)
+    ends = (round(low * grid, 4), round(high * grid, 4)) if _finite(result) else (result.low, result.high)
+    told = replace(result, value=min(max(round(round(result.value / grid) * grid, 4), ends[0]), ends[1]))
+    tens = result.n - result.n % FEWEST
+    return replace(bare, result=replace(told, low=ends[0], high=ends[1], n=tens), floor=None, reason=KEPT)
+
+
+def _finite(result: Estimate) -> bool:
+    return math.isfinite(result.low) and math.isfinite(result.high)
 
 
 def mask(sentence: str) -> str:
@@ -64,6 +149,7 @@ def _cell(value: Json, of_records: bool) -> Json:  # noqa: FBT001
 
 def _finding(finding: Finding) -> Finding:
     result = finding.result
+    words = None if finding.reason is None else KEPT if finding.evidence.get("names_levels") else mask(finding.reason)
     if isinstance(result, Estimate) and 0 < result.n < FEWEST:
         result = WITHHELD
     if isinstance(result, Unmeasured):
@@ -73,7 +159,7 @@ def _finding(finding: Finding) -> Finding:
         finding,
         result=result,
         floor=None if small_floor else finding.floor,
-        reason=None if finding.reason is None else mask(finding.reason),
+        reason=words,
         params={key: value for key, value in finding.params.items() if key == "bound"},
         evidence={},
     )

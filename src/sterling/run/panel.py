@@ -187,7 +187,8 @@ def _unmet(panel: _Panel, mark: Mark) -> tuple[Unmeasured, Status] | None:
 
 
 def _declared(need: Need) -> str:
-    flag = {Need.TARGET: "--target COLUMN", Need.GROUPS: "--group COLUMN", Need.TIME: "a column of role time"}.get(need)
+    flags = {Need.TARGET: "--target COLUMN", Need.GROUPS: "--group COLUMN", Need.ENTITIES: "--entity COLUMN"}
+    flag = {**flags, Need.TIME: "--time COLUMN"}.get(need)
     return f"declare it: {flag}" if flag else f"this measure is for data that offer {need.value}"
 
 
@@ -197,6 +198,8 @@ def _not_taken(name: str, mark: Mark, why: Unmeasured, status: Status) -> Findin
 
 def _with_floor(panel: _Panel, name: str, measure: Measure, found: tuple[Finding, ...]) -> tuple[Finding, ...]:
     """Lay the noise floor beside the finding on the whole set."""
+    if Need.ENTITIES in mark_of(measure).needs:
+        return _with_entity_floor(panel, name, measure, found)
     size = min(panel.real.n // 2, panel.synthetic.n, MOST_FLOOR[panel.terms.effort])
     if size < LEAST_FLOOR:
         return found
@@ -212,6 +215,22 @@ def _with_floor(panel: _Panel, name: str, measure: Measure, found: tuple[Finding
     return tuple(
         f if f.slice is not None else replace(f, floor=floor, evidence={**f.evidence, **evidence}) for f in found
     )
+
+
+def _with_entity_floor(panel: _Panel, name: str, measure: Measure, found: tuple[Finding, ...]) -> tuple[Finding, ...]:
+    """The floor between two halves of the real entities: halves of the rows would tear sequences apart."""
+    real, made = panel.real.entities, panel.synthetic.entities
+    if real is None or made is None:
+        return found
+    own, other = np.unique(real), np.unique(made)
+    rows = MOST_FLOOR[panel.terms.effort] * own.size // max(real.size, 1)
+    size = min(own.size // 2, other.size, max(rows, LEAST_FLOOR))
+    if size < LEAST_FLOOR:
+        return found
+    order = seeds.stream(panel.seed, "panel", "halves").permutation(own)
+    halves = (panel.real.take(np.isin(real, part)) for part in (order[:size], order[size : 2 * size]))
+    floor = _value(panel, name, measure, (next(halves), next(halves)), "floor")
+    return tuple(f if f.slice is not None else replace(f, floor=floor) for f in found)
 
 
 def _first(order: AnyArray, size: int) -> AnyArray:

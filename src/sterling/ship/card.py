@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 
+from sterling.kernel.audience import FEWEST
 from sterling.kernel.finding import Json
 from sterling.kernel.schema import Kind
 from sterling.ship.shipment import Shipment
@@ -66,7 +67,7 @@ def _facts(shipment: Shipment) -> dict[str, Any]:
         "origins": tuple(shipment.origins.items()),
         "how": _how(shipment),
         "mix": [part for part in mix.get("sources", ()) if part.get("weight")],
-        "inputs": result.get("inputs", ()),
+        "inputs": [_few(i) if shipment.audience == "recipient" else i for i in result.get("inputs", ())],
         "rules": result.get("rules", ()),
         "findings": result.get("findings", ()),
         "limits": _limits(shipment),
@@ -77,6 +78,10 @@ def _facts(shipment: Shipment) -> dict[str, Any]:
         "seed": result.get("seed"),
         "software": shipment.software,
     }
+
+
+def _few(record: Mapping[str, Any]) -> dict[str, Any]:
+    return {**record, "rows": f"<{FEWEST}" if 0 < record["rows"] < FEWEST else record["rows"]}
 
 
 def _task(shipment: Shipment) -> str | None:

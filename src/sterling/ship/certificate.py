@@ -10,10 +10,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from sterling.kernel.audience import FEWEST, step
 from sterling.kernel.errors import InputError, UnreadableInput
 from sterling.kernel.estimate import Estimate
 from sterling.kernel.finding import Decision, Finding, Json, RuleOutcome, Status
-from sterling.ship.recipient import FEWEST
 from sterling.ship.sign import ALGORITHM, SigningKey, canonical, fingerprint, is_signed
 from sterling.sources.atomic import write_text
 from sterling.stats.bounds import normal_quantile
@@ -41,7 +41,6 @@ AGGREGATES = frozenset(
 # the data would tell of a tenth.
 CONCERNED = (FEWEST, 2 * FEWEST)
 WITHHELD = "withheld"
-GRIDS = tuple(round(m * 10.0**-e, e) for e in (4, 3, 2, 1) for m in (1, 2, 5))
 AS_WRITTEN = "ask for the certificate again, as the file that judge-here wrote"
 ALTERED = "the certificate was altered after it was signed, or signed by another key"
 
@@ -290,23 +289,13 @@ def _told(found: Finding, real: int) -> dict[str, Json]:
     line, result = _bare(found, found.status.value), found.result
     if not isinstance(result, Estimate):
         return line
-    grid = _grid(min(real, result.n))
+    grid = step(min(real, result.n))
     numbers: dict[str, Json] = {
         "value": _on_grid(round(result.value / grid), grid),
         "low": _on_grid(math.floor(result.low / grid), grid) if math.isfinite(result.low) else None,
         "high": _on_grid(math.ceil(result.high / grid), grid) if math.isfinite(result.high) else None,
     }
     return {**line, **numbers, "level": result.level}
-
-
-def _grid(rows: int) -> float:
-    """The step of the numbers told: at least ten of the real rows; 0.01 from 1,000 rows on, 0.05 from 200.
-
-    >>> _grid(1200), _grid(400), _grid(120), _grid(5)
-    (0.01, 0.05, 0.1, 1.0)
-    """
-    least = max(FEWEST / max(rows, 1), 1e-4)
-    return next((step for step in GRIDS if step >= least), 1.0)
 
 
 def _on_grid(steps: int, grid: float) -> float:

@@ -7,23 +7,25 @@ import shutil
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from sterling.kernel.audience import bare_generator
 from sterling.kernel.dataset import Dataset
 from sterling.kernel.errors import InputError
 from sterling.ship.card import card
 from sterling.ship.croissant import croissant
 from sterling.ship.prov import prov
-from sterling.ship.recipient import Audience, Purpose, recipients_json, refuse_real_rows, without_ranges
+from sterling.ship.recipient import Audience, Purpose, for_private, recipients_json, refuse_real_rows, without_ranges
 from sterling.ship.shipment import Shipment
 from sterling.sources.atomic import sha256_of, sync, write_text, writing_to
 from sterling.sources.manifest import NAME as MANIFEST
 from sterling.sources.manifest import read_manifest
-from sterling.sources.provenance import ORIGIN, record_schema
+from sterling.sources.provenance import ORIGIN, PARENT, RUN, record_schema
 from sterling.sources.store import with_lineage_columns, write_set
 
 
@@ -63,14 +65,16 @@ def ship_set(
     """
     origins = _origins(dataset)
     result = dict(result_json)
+    secret = False
     if audience == "recipient":
-        refuse_real_rows(origins, policy=str(result.get("policy") or ""), purpose=purpose)
-        result = recipients_json(result)
+        policy = str(result.get("policy") or "")
+        refuse_real_rows(origins, policy=policy, purpose=purpose)
+        result, secret = recipients_json(result), for_private(policy, purpose)
     out = out.absolute()
     staging = out.with_name(f".{out.name}.shipping")
     shutil.rmtree(staging, ignore_errors=True)
     try:
-        kept, types = _write_rows(dataset, staging, audience)
+        kept, types = _write_rows(_unnamed(dataset) if secret else dataset, staging, audience, secret=secret)
         shipment = Shipment(
             dataset=kept,
             types=types,
@@ -103,10 +107,10 @@ def _origins(dataset: Dataset) -> dict[str, int]:
     return dict(counts.most_common())
 
 
-def _write_rows(dataset: Dataset, folder: Path, audience: Audience) -> tuple[Dataset, pa.Schema]:
+def _write_rows(dataset: Dataset, folder: Path, audience: Audience, *, secret: bool) -> tuple[Dataset, pa.Schema]:
     schema = record_schema(dataset.schema)
     kept = write_set(
-        _marked(dataset),
+        (_without_parents(batch) for batch in _marked(dataset)) if secret else _marked(dataset),
         folder,
         schema=without_ranges(schema) if audience == "recipient" else schema,
         origin=dataset.origin,
@@ -114,6 +118,24 @@ def _write_rows(dataset: Dataset, folder: Path, audience: Audience) -> tuple[Dat
         name=dataset.name,
     )
     return kept, next(kept.batches()).schema
+
+
+def _unnamed(dataset: Dataset) -> Dataset:
+    """The set without the settings of its generator, which may name columns, and without its parents: real sets."""
+    lineage = dataset.lineage
+    made = None if lineage.generator is None else bare_generator(lineage.generator)
+    return replace(dataset, lineage=replace(lineage, generator=made, parents=()))
+
+
+def _without_parents(batch: pa.Table) -> pa.Table:
+    """The rows, each without the fingerprint it came from and the settings of what made it."""
+    for name, told in ((PARENT, lambda _: None), (RUN, bare_generator)):
+        place = batch.schema.get_field_index(name)
+        if place >= 0:
+            column = pc.dictionary_encode(batch[name].combine_chunks())
+            words = pa.array([None if v is None else told(v) for v in column.dictionary.to_pylist()], pa.string())
+            batch = batch.set_column(place, name, words.take(column.indices))
+    return batch
 
 
 def _marked(dataset: Dataset) -> Iterator[pa.Table]:

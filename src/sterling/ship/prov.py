@@ -19,8 +19,8 @@ def prov(shipment: Shipment) -> dict[str, Json]:
     data = shipment.dataset
     made = f"sha256:{data.fingerprint}"
     parents = [f"sha256:{parent}" for parent in shipment.parents]
-    judged = [f"sha256:{i['fingerprint']}" for i in shipment.result.get("inputs", ())]
-    known = {f"sha256:{i['fingerprint']}": _described(i) for i in shipment.result.get("inputs", ())}
+    known = {_entity(i, number): _described(i) for number, i in enumerate(shipment.result.get("inputs", ()), start=1)}
+    judged = list(known)
     nothing: dict[str, Json] = {"prov:type": _name("sterling:Dataset")}
     entities: dict[str, Json] = {
         **{name: known.get(name, nothing) for name in dict.fromkeys([*judged, *parents])},
@@ -54,6 +54,11 @@ def prov(shipment: Shipment) -> dict[str, Json]:
         ),
         "wasAttributedTo": _numbered("attributed", [{"prov:entity": made, "prov:agent": SOFTWARE}]),
     }
+
+
+def _entity(record: Mapping[str, Any], number: int) -> str:
+    """What a set is called here; a recipient is not told the fingerprint of a real one."""
+    return f"sha256:{record['fingerprint']}" if record["fingerprint"] else f"sterling:input{number}"
 
 
 def _described(record: Mapping[str, Any]) -> dict[str, Json]:

@@ -6,15 +6,12 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, Literal
 
+from sterling.kernel.audience import FEWEST, is_private
 from sterling.kernel.errors import InputError
 from sterling.kernel.schema import Schema
 
 Audience = Literal["owner", "recipient"]
 Purpose = Literal["any", "privacy"]
-# Results rest on the policy's name alone; a policy of the user's own may well be about privacy.
-OPEN_POLICIES = frozenset({"default", "consequential", "five_percent"})
-# Counts below this could point at single people.
-FEWEST = 10
 # Rows whose origin is only known as "mixed" may be real.
 MAY_BE_REAL = ("real", "mixed")
 
@@ -30,8 +27,7 @@ def refuse_real_rows(origins: Mapping[str, int], *, policy: str, purpose: Purpos
     Raises:
         InputError: if real rows would reach a recipient who must see none.
     """
-    words = policy.split()
-    private = purpose == "privacy" or (purpose is None and (not words or words[0] not in OPEN_POLICIES))
+    private = for_private(policy, purpose)
     real = sum(origins.get(name, 0) for name in MAY_BE_REAL)
     if private and real:
         raise InputError(
@@ -39,6 +35,11 @@ def refuse_real_rows(origins: Mapping[str, int], *, policy: str, purpose: Purpos
             "reach a recipient",
             mend="ship the synthetic candidate alone, or ship to the owner: --audience owner",
         )
+
+
+def for_private(policy: str, purpose: Purpose | None) -> bool:
+    """Whether a policy is, or may be, about privacy; None for the purpose judges by its name."""
+    return purpose == "privacy" or (purpose is None and is_private(policy))
 
 
 def without_ranges(schema: Schema) -> Schema:

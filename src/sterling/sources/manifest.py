@@ -138,5 +138,6 @@ def _field(record: Mapping[str, Any]) -> Field:
         "kind": Kind(record["kind"]),
         "role": Role(record["role"]),
         "levels": None if levels is None else tuple(levels),
+        "declared": tuple(record.get("declared", ())),
     }
     return Field(**{**record, **changed})

@@ -16,7 +16,7 @@ LINEAGE_COLUMNS: dict[str, pa.DataType] = {
     f"{PROVENANCE}run": pa.string(),
     f"{PROVENANCE}weight": pa.float64(),
 }
-ORIGIN = f"{PROVENANCE}origin"
+ORIGIN, PARENT, RUN = (f"{PROVENANCE}{name}" for name in ("origin", "parent", "run"))
 
 
 def with_lineage_columns(

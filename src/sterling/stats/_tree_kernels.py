@@ -251,11 +251,74 @@ def pack(side: Bools, mask: Codes) -> None:
 
 
 @compiled
-def descend(codes: Codes, feature: Int32s, children: Int32s, masks: Codes, leaves: Int32s) -> None:
-    """Write the leaf of each row of `codes` [d, n]."""
+def descend(
+    codes: Codes, feature: Int32s, children: Int32s, masks: Codes, stops: Floats, luck: Floats, ends: Int32s
+) -> None:
+    """Write the node in which each row of `codes` [d, n] ends; `luck` [n] in [0, 1) decides how far it goes."""
     for i in range(codes.shape[1]):
-        node = 0
+        node, on = 0, 1.0
         while feature[node] >= 0:
+            on *= 1.0 - stops[node]
+            if luck[i] >= on:
+                break
             b = codes[feature[node], i]
             node = children[node, 0 if (masks[node, b >> 3] >> (b & 7)) & 1 else 1]
-        leaves[i] = node
+        ends[i] = node
+
+
+@compiled
+def left_out(outcome: Codes, classes: int, children: Int32s, spans: Int32s, pulls: Floats) -> tuple[Floats, Bools]:
+    """How well every node says its donors' outcomes when each is left out in turn; see `histogram_trees.weighed`.
+
+    Nodes are visited from top to bottom and left to right, so that one row of `expected` per depth suffices.
+    Returns [pulls, nodes] log-likelihoods, and [nodes] whether all donors of a node agree.
+    """
+    nodes, p = children.shape[0], pulls.size
+    said, pure_node = np.zeros((p, nodes)), np.zeros(nodes, np.bool_)
+    stack, depth = np.zeros(nodes + 1, np.int32), np.zeros(nodes, np.int32)
+    for node in range(nodes):
+        if children[node, 0] >= 0:
+            depth[children[node, 0]] = depth[children[node, 1]] = depth[node] + 1
+    expected = np.full((depth.max() + 2, p, classes), 1.0 / classes)
+    counts, waiting = np.zeros(classes, np.int64), 1
+    while waiting:
+        waiting -= 1
+        node = stack[waiting]
+        n = spans[node, 1] - spans[node, 0]
+        counts[:] = 0
+        for i in range(spans[node, 0], spans[node, 1]):
+            counts[outcome[i]] += 1
+        above, here = expected[depth[node]], expected[depth[node] + 1]
+        here[:] = above
+        for k in range(classes):
+            if counts[k] == 0:
+                continue
+            pure_node[node] = counts[k] == n
+            for q in range(p):
+                here[q, k] = (counts[k] - 1 + pulls[q] * above[q, k]) / (n - 1 + pulls[q])
+                said[q, node] += counts[k] * np.log(here[q, k])
+        if children[node, 0] >= 0:
+            stack[waiting], stack[waiting + 1] = children[node, 1], children[node, 0]
+            waiting += 2
+    return said, pure_node
+
+
+@compiled
+def stop_shares(said: Floats, children: Int32s, price: float) -> tuple[Floats, float]:
+    """[nodes] the chance to stop at each node rather than below it, and the log-likelihood of the mixture."""
+    best, stops = said.copy(), np.ones(said.size)
+    for node in range(said.size - 1, -1, -1):
+        if children[node, 0] < 0:
+            continue
+        gain = best[children[node, 0]] + best[children[node, 1]] - price - said[node]
+        stops[node] = 1.0 / (1.0 + np.exp(min(gain, 700.0)))
+        best[node] += max(gain, 0.0) + np.log1p(np.exp(-abs(gain))) - np.log(2.0)
+    return stops, float(best[0])
+
+
+@compiled
+def sort_leaves(ids: Int32s, children: Int32s, spans: Int32s) -> None:
+    """Order the donors of every leaf by value."""
+    for node in range(spans.shape[0]):
+        if children[node, 0] < 0:
+            ids[spans[node, 0] : spans[node, 1]] = np.sort(ids[spans[node, 0] : spans[node, 1]])

@@ -10,10 +10,13 @@ import numpy as np
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from sterling.kernel.view import Bools, Ints
+    from sterling.kernel.view import Bools, Floats, Ints
 
     Codes = NDArray[np.uint8]
     Int32s = NDArray[np.int32]
+
+# Rows' worth of its parent's expectation that a node may take in: as good as none, to those of a large leaf.
+PULLS = (0.1, 1.0, 5.0, 25.0)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -27,6 +30,8 @@ class HistogramTree:
         spans: [nodes, 2] start and end of the node's donors in `order`; a parent's span is the union of
             its children's.
         order: [n] training rows, those of one leaf side by side.
+        stops: [nodes] chance that a row goes no further than here; 1 for leaves, 0 for others until `weighed`.
+        climbs: [nodes] chance that a row which stops here draws from the parent instead.
     """
 
     feature: Int32s
@@ -34,6 +39,16 @@ class HistogramTree:
     masks: Codes
     spans: Int32s
     order: Int32s
+    stops: Floats
+    climbs: Floats
+
+    @property
+    def parents(self) -> Int32s:
+        """[nodes] the parent of each node; the root's is the root."""
+        parents = np.zeros(self.feature.size, dtype=np.int32)
+        inner = np.flatnonzero(self.feature >= 0)
+        parents[self.children[inner].ravel()] = np.repeat(inner, 2)
+        return parents
 
     @property
     def leaves(self) -> int:
@@ -95,6 +110,8 @@ def grow_tree(
         masks=masks[:nodes].copy(),
         spans=spans[:nodes].copy(),
         order=order.astype(np.int32),
+        stops=(feature[:nodes] < 0).astype(np.float64),
+        climbs=np.zeros(nodes),
     )
 
 
@@ -102,36 +119,80 @@ def apply(tree: HistogramTree, codes: Codes) -> Int32s:
     """[n] the leaf in which each row of `codes` [d, n] ends."""
     from sterling.stats import _tree_kernels as kernels
 
-    leaves = np.empty(codes.shape[1], dtype=np.int32)
-    kernels.descend(np.ascontiguousarray(codes), tree.feature, tree.children, tree.masks, leaves)
+    leaves, to_the_end = np.empty(codes.shape[1], dtype=np.int32), np.zeros(tree.feature.size)
+    kernels.descend(
+        np.ascontiguousarray(codes), tree.feature, tree.children, tree.masks, to_the_end, np.zeros(leaves.size), leaves
+    )
     return leaves
 
 
-def with_donors(tree: HistogramTree, codes: Codes, *, least: int) -> HistogramTree:
-    """The tree with other rows to draw from: an honest tree takes them from rows that did not shape it.
+def weighed(tree: HistogramTree, outcome: Codes, *, price: float) -> HistogramTree:
+    """The tree with rows stopping where splitting further would say nothing new.
+
+    Every node expects its donors' outcomes with each donor left out: its other donors, and `pull` rows' worth
+    of what its parent expects. A row stops at a node with the chance that the node, and not the tree below it,
+    is right (both equally likely beforehand), and draws from the parent with chance pull / (rows + pull), unless
+    all donors agree. The pull is the one of four that says most.
 
     Args:
-        tree: grown on other rows of the same columns.
-        codes: [d, m] the new donors, m >= 1.
-        least: a leaf that fewer donors reach draws from its nearest ancestor that has so many.
+        tree: with donors.
+        outcome: [n] uint8 classes of the donors, in the tree's order.
+        price: nats that a split must gain before it is as likely as none, >= 0. It pays for having chosen the best
+            of many cuts on the same rows; the more, the smoother and the farther from single rows.
 
-    Returns:
-        The tree with new `order` and `spans`.
-
-    Source: Athey & Imbens 2016, "Recursive partitioning for heterogeneous causal effects" (honest trees).
+    Source: Willems, Shtarkov & Tjalkens 1995 (context-tree weighting: all prunings at once); Chipman, George &
+    McCulloch 1998 (a prior against splits); leave-one-out smoothing, Ney, Essen & Kneser 1995.
     """
-    # A leaf's old span starts where no other leaf's does: it is the leaf's place from left to right.
-    place = tree.spans[apply(tree, codes), 0]
-    order = np.argsort(place, kind="stable")
-    spans = np.searchsorted(place[order], tree.spans).astype(np.int32)
-    for node in np.flatnonzero(tree.feature >= 0):  # parents come before their children
-        for child in tree.children[node]:
-            if spans[child, 1] - spans[child, 0] < least:
-                spans[child] = spans[node]
-    return replace(tree, spans=spans, order=order.astype(np.int32))
+    from sterling.stats import _tree_kernels as kernels
+
+    classes = int(outcome.max(initial=0)) + 1
+    said, agreed = kernels.left_out(outcome, classes, tree.children, tree.spans, np.array(PULLS))
+    shares = [kernels.stop_shares(row, tree.children, price) for row in said]
+    chosen = int(np.argmax([best for _, best in shares]))
+    rows = tree.spans[:, 1] - tree.spans[:, 0]
+    climbs = np.where(agreed, 0.0, PULLS[chosen] / (rows + PULLS[chosen]))
+    climbs[0] = 0.0
+    return replace(tree, stops=shares[chosen][0], climbs=climbs)
 
 
-def draw_donors(tree: HistogramTree, leaves: Int32s, *, rng: np.random.Generator) -> Int32s:
-    """[n] a training row for each leaf, each donor of the leaf equally likely."""
-    start, end = tree.spans[leaves, 0], tree.spans[leaves, 1]
-    return tree.order[start + (rng.random(leaves.size) * (end - start)).astype(np.int64)]
+def settle(tree: HistogramTree, codes: Codes, *, rng: np.random.Generator) -> Int32s:
+    """[n] the node from which each row of `codes` [d, n] draws."""
+    from sterling.stats import _tree_kernels as kernels
+
+    nodes = np.empty(codes.shape[1], dtype=np.int32)
+    luck = rng.random(nodes.size)
+    kernels.descend(np.ascontiguousarray(codes), tree.feature, tree.children, tree.masks, tree.stops, luck, nodes)
+    parents, rows = tree.parents, np.arange(nodes.size)
+    while rows.size:
+        rows = rows[rng.random(rows.size) < tree.climbs[nodes[rows]]]
+        nodes[rows] = parents[nodes[rows]]
+    return nodes
+
+
+def draw_donors(tree: HistogramTree, nodes: Int32s, *, rng: np.random.Generator) -> Int32s:
+    """[n] a training row for each node, each donor of the node equally likely."""
+    return tree.order[draw_places(tree, nodes, rng=rng)]
+
+
+def draw_places(tree: HistogramTree, nodes: Int32s, *, rng: np.random.Generator) -> Ints:
+    """[n] a place in `order` for each node, each donor of the node equally likely."""
+    start, end = tree.spans[nodes, 0], tree.spans[nodes, 1]
+    return start + (rng.random(nodes.size) * (end - start)).astype(np.int64)
+
+
+def sorted_leaves(tree: HistogramTree) -> HistogramTree:
+    """The tree with what `order` holds ascending in each leaf."""
+    from sterling.stats import _tree_kernels as kernels
+
+    order = tree.order.copy()
+    kernels.sort_leaves(order, tree.children, tree.spans)
+    return replace(tree, order=order)
+
+
+def leaf_neighbours(tree: HistogramTree, places: Ints) -> tuple[Ints, Ints]:
+    """[n] the places before and after each in `order`, itself where its leaf ends."""
+    leaves = tree.spans[(tree.feature < 0) & (tree.spans[:, 1] > tree.spans[:, 0])]
+    starts = np.unique(leaves[:, 0])
+    leaf = np.searchsorted(starts, places, side="right") - 1
+    ends = np.append(starts[1:], tree.order.size)
+    return np.maximum(places - 1, starts[leaf]), np.minimum(places + 1, ends[leaf] - 1)

@@ -17,9 +17,11 @@ if TYPE_CHECKING:
 
 # Cuts of a number in a description of several columns: one person in a hundred has the same.
 CODES = 100
-# Sets of columns that are drawn, and how many columns they hold.
+# Sets of columns that are drawn, and how many columns they hold: never more than two thirds of a row. Wide ones seldom
+# fit a stranger: with 4 to 8 columns of 15 the interval of the risk is half as wide as with 2 to 4, and copies of a
+# tenth of the rows are seen at .09 instead of .06 (Adult, 4,000 train and 1,000 unseen rows).
 SUBSETS = 48
-WIDTHS = (2, 3, 4)
+WIDTHS = (4, 6, 8)
 # Of them, those in which most rows are alone: what they describe is rarest among strangers too.
 KEPT = 16
 
@@ -72,7 +74,7 @@ def of_one_column(
 def of_several_columns(
     published: Sequence[Column], groups: Sequence[Sequence[Column]], *, most: int, rng: np.random.Generator
 ) -> Matches:
-    """Conjunctions over 2 to 4 columns that fit one synthetic row.
+    """Conjunctions over up to 8 columns that fit one synthetic row.
 
     Categories must be equal, numbers lie in the same of 100 cuts. The sets of columns are drawn at random;
     among all pairs of a set and a row that is alone in it, descriptions are drawn so that no row is used twice.
@@ -105,8 +107,10 @@ def of_several_columns(
 
 
 def _subsets(d: int, *, rng: np.random.Generator) -> list[tuple[int, ...]]:
+    widest = -(-2 * d // 3)
     drawn = {
-        tuple(sorted(int(i) for i in rng.permutation(d)[: min(d, WIDTHS[j % len(WIDTHS)])])) for j in range(SUBSETS)
+        tuple(sorted(int(i) for i in rng.permutation(d)[: min(widest, WIDTHS[j % len(WIDTHS)])]))
+        for j in range(SUBSETS)
     }
     return sorted(drawn)
 

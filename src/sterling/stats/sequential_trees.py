@@ -2,28 +2,43 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
 from sterling.stats.binning import MISSING, MOST_BINS, UNSEEN, cut_levels, cut_ordered
-from sterling.stats.histogram_trees import Growth, HistogramTree, apply, draw_donors, grow_tree, with_donors
+from sterling.stats.histogram_trees import (
+    Growth,
+    HistogramTree,
+    draw_places,
+    grow_tree,
+    leaf_neighbours,
+    settle,
+    sorted_leaves,
+    weighed,
+)
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from sterling.kernel.view import Bools, Ints
+    from sterling.kernel.view import Bools, Floats, Ints
 
     Codes = NDArray[np.uint8]
     Ids = NDArray[np.int32]
 
 # A tree tells so many classes of its outcome apart while it grows; leaves hold exact values anyway.
 CLASSES = 64
-# What decides which columns a tree may ask, where there are more than it should: rows and classes looked at.
-SCREEN_ROWS, SCREEN_CLASSES = 1000, 8
-Donors = Literal["own", "bootstrap", "honest"]
+# What decides which columns a tree may ask, where there are more than it should: rows and classes looked at, and
+# fewer of both where columns are many; columns are judged in blocks.
+SCREEN_ROWS, SCREEN_CLASSES, SCREENED_AT_ONCE = 1000, 8, 64
+MANY_COLUMNS, FEW_ROWS, FEW_CLASSES = 1000, 250, 4
+# A number that occurs so often is a spike (0, 40 hours, 9.99) and is made exactly.
+SPIKE = 5
+# A tree of an ensemble is grown on so many rows at most: another tree sees others.
+MOST_ROWS = 125_000
+Donors = Literal["own", "bootstrap"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,16 +49,22 @@ class ChainSettings:
         growth: when a tree stops.
         trees: trees per column, >= 1; each made row follows one of them at random.
         donors: "own": a tree is grown on all rows and draws from them; "bootstrap": on rows drawn with
-            replacement; "honest": on one random half, drawing from the other.
-        shrinkage: a category is drawn from the parent of its leaf with probability
+            replacement, 125,000 at most.
+        price: nats that a split must gain before rows go beyond it, as in `histogram_trees.weighed`; None:
+            all rows go to the leaves.
+        shrinkage: where there is no price, a category is drawn from the parent of its leaf with probability
             shrinkage / (rows in the leaf + shrinkage), unless the leaf holds one level only.
+        smoothing: how far an ordered value may move from a donor's, 0 (not at all) to 1 (half way to the
+            donors beside it in its leaf), in ranks among the values that are no spikes.
         most_parents: columns that a tree may ask at most: those that depend most on its outcome.
     """
 
     growth: Growth = Growth()  # noqa: RUF009  frozen
     trees: int = 1
     donors: Donors = "own"
+    price: float | None = None
     shrinkage: float = 0.0
+    smoothing: float = 0.0
     most_parents: int = 40
 
 
@@ -62,10 +83,15 @@ class Variable:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Link:
-    """One column's trees; `order` of a tree holds the ids to draw, not rows."""
+    """One column's trees; `order` of a tree holds the ids to draw, not rows, ascending in each leaf.
+
+    Args:
+        trees: one or more.
+        ranks: [k + 1] how many rows have a smaller value, spikes left out; empty where values never move.
+    """
 
     trees: tuple[HistogramTree, ...]
-    parents: tuple[Ints, ...]
+    ranks: Floats
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -108,21 +134,12 @@ def fit_chain(
     for j, lookup in enumerate(lookups):
         codes[j] = lookup[ids[j]]
     categorical = np.array([not v.ordered for v in variables])
-    screened = _screen(ids, variables, rng=rng) if len(ids) > settings.most_parents + 1 else None
     links: dict[int, Link] = {}
-    for place, column in enumerate(order):
-        before = np.array(order[:place], dtype=np.int64)
-        if screened is not None:
-            before = _most_dependent(screened, before, column, most=settings.most_parents)
+    for column, asked in zip(order, _asked(ids, variables, order, most=settings.most_parents, rng=rng), strict=True):
         links[column] = _fit_link(
-            ids[column],
-            variables[column],
-            codes,
-            features=before,
-            categorical=categorical,
-            settings=settings,
-            rng=rng,
-        )
+            ids[column], variables[column], codes,
+            features=asked, categorical=categorical, settings=settings, rng=rng,
+        )  # fmt: skip
     return TreeChain(order=tuple(order), codes=lookups, links=tuple(links[j] for j in range(len(ids))))
 
 
@@ -139,7 +156,7 @@ def sample_chain(
     Args:
         chain: what `fit_chain` returned.
         n: rows.
-        settings: as at fit; only `shrinkage` matters here.
+        settings: as at fit; only `smoothing` matters here.
         rng: the stream of this task.
         given: columns to hold fixed, position -> [n] ids; k stands for a value never seen. They must be
             the first in the order, or be asked by no tree: see `can_hold`.
@@ -184,86 +201,108 @@ def _fit_link(
     rng: np.random.Generator,
 ) -> Link:
     outcome = code_lookup(variable, most=CLASSES)[ids]
-    n = ids.size
     trees: list[HistogramTree] = []
     for _ in range(settings.trees):
-        rows, donors = _rows(n, settings.donors, rng=rng)
-        own = rows.size == n and settings.donors == "own"
+        rows = _rows(ids.size, settings.donors, rng=rng)
         tree = grow_tree(
-            codes if own else codes[:, rows],
+            codes if settings.donors == "own" else codes[:, rows],
             outcome[rows],
             features=features,
             categorical=categorical,
             ordered=variable.ordered,
             growth=settings.growth,
         )
-        if settings.donors == "honest":
-            tree = with_donors(tree, codes[:, donors], least=min(settings.growth.min_leaf, donors.size))
-        trees.append(replace(tree, order=ids[donors[tree.order]]))
-    parents = tuple(_shrink_to(t) for t in trees) if settings.shrinkage and not variable.ordered else ()
-    return Link(tuple(trees), parents)
+        rows = rows[tree.order]
+        if settings.price is not None:
+            tree = weighed(tree, outcome[rows], price=settings.price)
+        tree = replace(tree, order=ids[rows])
+        if settings.price is None and settings.shrinkage and not variable.ordered:
+            tree = replace(tree, climbs=_shrunk(tree, settings.shrinkage))
+        trees.append(sorted_leaves(tree) if variable.ordered else tree)
+    return Link(tuple(trees), _ranks(variable))
 
 
-def _rows(n: int, donors: Donors, *, rng: np.random.Generator) -> tuple[Ints, Ints]:
-    """Which rows shape a tree, and which it draws from."""
-    if donors == "own" or n < 2:
-        return np.arange(n), np.arange(n)
-    if donors == "bootstrap":
-        drawn = np.sort(rng.integers(n, size=n))
-        return drawn, drawn
-    shuffled = rng.permutation(n)
-    return np.sort(shuffled[: n // 2]), np.sort(shuffled[n // 2 :])
+def _rows(n: int, donors: Donors, *, rng: np.random.Generator) -> Ints:
+    """Which rows a tree is grown on and draws from."""
+    return np.arange(n) if donors == "own" else np.sort(rng.integers(n, size=min(n, MOST_ROWS)))
 
 
-def _shrink_to(tree: HistogramTree) -> Ints:
-    """[nodes] the node that a leaf shrinks to: its parent, or itself where all its donors agree."""
-    target = np.arange(tree.feature.size)
-    inner = np.flatnonzero(tree.feature >= 0)
-    target[tree.children[inner].ravel()] = np.repeat(inner, 2)
-    for leaf in np.flatnonzero(tree.feature < 0):
+def _shrunk(tree: HistogramTree, shrinkage: float) -> Floats:
+    """[nodes] the chance to draw from the parent: none above the leaves, or where all donors of a leaf agree."""
+    climbs = np.zeros(tree.feature.size)
+    for leaf in np.flatnonzero(tree.feature[1:] < 0) + 1:
         donors = tree.order[tree.spans[leaf, 0] : tree.spans[leaf, 1]]
-        if np.all(donors == donors[0]):
-            target[leaf] = leaf
-    return target
+        if np.any(donors != donors[0]):
+            climbs[leaf] = shrinkage / (donors.size + shrinkage)
+    return climbs
+
+
+def _ranks(variable: Variable) -> Floats:
+    free = np.where(variable.counts >= SPIKE, 0, variable.counts)
+    return np.append(0.0, np.cumsum(free, dtype=np.float64)) if variable.ordered and free.any() else np.empty(0)
 
 
 def _draw(link: Link, codes: Codes, *, settings: ChainSettings, rng: np.random.Generator) -> Ids:
-    """[n] ids: each row goes down one of the trees and draws a donor of its leaf."""
+    """[n] ids: each row goes down one of the trees and draws a donor where it stops."""
     n = codes.shape[1]
     choice = rng.integers(len(link.trees), size=n) if len(link.trees) > 1 else np.zeros(n, dtype=np.int64)
     drawn = np.empty(n, dtype=np.int32)
     for t, tree in enumerate(link.trees):
         rows = np.flatnonzero(choice == t)
-        leaves = apply(tree, codes if rows.size == n else codes[:, rows])
-        if link.parents:
-            held = tree.spans[leaves, 1] - tree.spans[leaves, 0]
-            up = rng.random(rows.size) < settings.shrinkage / (held + settings.shrinkage)
-            leaves = np.where(up, link.parents[t][leaves], leaves)
-        drawn[rows] = draw_donors(tree, leaves, rng=rng)
+        nodes = settle(tree, codes if rows.size == n else codes[:, rows], rng=rng)
+        places = draw_places(tree, nodes, rng=rng)
+        moves = settings.smoothing > 0 and link.ranks.size > 0
+        drawn[rows] = _moved(tree, places, link.ranks, settings.smoothing, rng=rng) if moves else tree.order[places]
     return drawn
 
 
-def _screen(ids: Ids, variables: Sequence[Variable], *, rng: np.random.Generator) -> Codes:
-    """[d, m] coarse classes of some rows, to see which columns depend on which."""
-    n = ids.shape[1]
-    rows = np.sort(rng.choice(n, size=min(n, SCREEN_ROWS), replace=False))
-    coarse = [code_lookup(v, most=SCREEN_CLASSES - 1)[row[rows]] for v, row in zip(variables, ids, strict=True)]
-    return np.stack(coarse)
+def _moved(tree: HistogramTree, places: Ints, ranks: Floats, smoothing: float, *, rng: np.random.Generator) -> Ids:
+    """[n] ids near those of the donors; spikes stay.
+
+    A donor stands for all values that are nearer to it than to the donors beside it in its leaf; at the ends of a
+    leaf for as much on the outer side as on the inner.
+    """
+    own, sides = tree.order[places], [tree.order[p] for p in leaf_neighbours(tree, places)]
+    spike = (own < 0) | (ranks[own + 1] == ranks[own])
+    # The last entry is for missing donors (-1), which have no place among the others.
+    middle = np.append((ranks[:-1] + ranks[1:]) / 2, np.nan)
+    at = middle[own]
+    down, up = at - middle[sides[0]], middle[sides[1]] - at
+    down = np.where((down > 0) | np.isnan(up), down, up)
+    up = np.where(up > 0, up, down)
+    reach = np.nan_to_num(np.where(rng.random(own.size) < 0.5, -down, up)) / 2
+    rank = np.clip(at + smoothing * reach * rng.random(own.size), 0.0, np.nextafter(ranks[-1], 0))
+    near = np.searchsorted(ranks, rank, side="right") - 1
+    return np.where(spike, own, near).astype(np.int32)
 
 
-def _most_dependent(screened: Codes, before: Ints, column: int, *, most: int) -> Ints:
-    """The columns of `before` with the largest phi-square against `column`, in their old order."""
-    if before.size <= most:
-        return before
-    outcome = _indicators(screened[[column]])[0]
-    others = _indicators(screened[before])
-    tables = others @ outcome.T  # [columns, classes, classes]
-    rows, columns = tables.sum(axis=2, keepdims=True), tables.sum(axis=1, keepdims=True)
-    with np.errstate(invalid="ignore"):
-        phi_square = np.nansum(tables**2 / (rows * columns), axis=(1, 2))
-    return before[np.sort(np.argsort(-phi_square, kind="stable")[:most])]
+def _asked(
+    ids: Ids, variables: Sequence[Variable], order: Sequence[int], *, most: int, rng: np.random.Generator
+) -> Iterator[Ints]:
+    """For each column in order, which of those before it its trees may ask: those that depend most on it."""
+    places = np.array(order, dtype=np.int64)
+    if len(places) <= most + 1:
+        yield from (places[:k] for k in range(len(places)))
+        return
+    indicators = _indicators(ids, variables, places, rng=rng)
+    d, classes, m = indicators.shape
+    flat, sizes = indicators.reshape(d * classes, m), indicators.sum(axis=2)
+    for start in range(0, d, SCREENED_AT_ONCE):
+        end = min(d, start + SCREENED_AT_ONCE)
+        joint = (flat[: end * classes] @ flat[start * classes : end * classes].T).reshape(end, classes, -1, classes)
+        expected = sizes[:end, :, None, None] * sizes[start:end]
+        phi_square = np.divide(joint**2, expected, out=np.zeros_like(joint), where=expected > 0).sum(axis=(1, 3))
+        for column in range(start, end):
+            strongest = np.argsort(-phi_square[:column, column - start], kind="stable")[:most]
+            yield places[np.sort(strongest)]
 
 
-def _indicators(classes: Codes) -> NDArray[np.float32]:
-    """[columns, SCREEN_CLASSES, m] 1 where a row has the class."""
-    return (classes[:, None, :] == np.arange(SCREEN_CLASSES)[:, None]).astype(np.float32)
+def _indicators(
+    ids: Ids, variables: Sequence[Variable], places: Ints, *, rng: np.random.Generator
+) -> NDArray[np.float32]:
+    """[d, classes, m] 1 where a row, of some, has the coarse class of a column; columns in order."""
+    d, n = ids.shape
+    most, classes = (SCREEN_ROWS, SCREEN_CLASSES) if d <= MANY_COLUMNS else (FEW_ROWS, FEW_CLASSES)
+    rows = np.sort(rng.choice(n, size=min(n, most), replace=False))
+    coarse = np.stack([code_lookup(variables[j], most=classes - 1)[ids[j, rows]] for j in places])
+    return (coarse[:, None, :] == np.arange(classes)[:, None]).astype(np.float32)

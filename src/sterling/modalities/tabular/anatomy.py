@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
 
@@ -11,7 +11,7 @@ import pyarrow as pa
 
 from sterling.kernel.dataset import Dataset
 from sterling.kernel.errors import InputError, UnknownName
-from sterling.kernel.schema import Kind, Role, Schema
+from sterling.kernel.schema import Field, Kind, Role, Schema
 from sterling.modalities.tabular.canonical import flat
 from sterling.modalities.tabular.identifiers import (
     Identifier,
@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 
 KINDS = (Kind.NUMBER, Kind.CATEGORY, Kind.DATETIME, Kind.TEXT)
 BATCH_ROWS = 50_000
+# Cells of a batch at most: tables of many columns are made in smaller ones.
+BATCH_CELLS, LEAST_BATCH = 10_000_000, 500
 # From how many rows, and from which columns held fixed (position -> [n] ids), to [d, n] ids.
 Draw: TypeAlias = Callable[[int, Mapping[int, "Ids"]], "Ids"]
 
@@ -53,16 +55,13 @@ class Anatomy:
         return next((i for i, o in enumerate(self.outcomes) if o.field.name == name), None)
 
 
-def take_apart(data: Dataset) -> tuple[Anatomy, Ids]:
-    """What the columns of a set can be, and [d, n] int32 which value each cell is (missing = -1).
-
-    Columns in which Sterling notes where a row comes from are left out: they are no part of a record.
+def checked_fields(data: Dataset) -> tuple[Field, ...]:
+    """The columns of a record: all but those in which Sterling notes where a row comes from.
 
     Raises:
-        InputError: if there are no rows or columns, or a column that is neither number, category,
-            datetime nor text.
+        InputError: as `take_apart`.
     """
-    fields = [f for f in data.schema if not f.name.startswith(PROVENANCE)]
+    fields = tuple(f for f in data.schema if not f.name.startswith(PROVENANCE))
     strange = next((f for f in fields if f.kind not in KINDS), None)
     if strange is not None:
         raise InputError(
@@ -74,6 +73,19 @@ def take_apart(data: Dataset) -> tuple[Anatomy, Ids]:
             f"{data.name} has {data.rows} rows and {len(fields)} columns: nothing to learn from",
             mend="give a table of at least one row and one column",
         )
+    return fields
+
+
+def take_apart(data: Dataset) -> tuple[Anatomy, Ids]:
+    """What the columns of a set can be, and [d, n] int32 which value each cell is (missing = -1).
+
+    Columns in which Sterling notes where a row comes from are left out: they are no part of a record.
+
+    Raises:
+        InputError: if there are no rows or columns, or a column that is neither number, category,
+            datetime nor text.
+    """
+    fields = checked_fields(data)
     table = normalise(data.table(tuple(f.name for f in fields))).table
     outcomes: list[Outcome] = []
     makers: list[Identifier] = []
@@ -87,7 +99,7 @@ def take_apart(data: Dataset) -> tuple[Anatomy, Ids]:
             outcomes.append(outcome)
             ids.append(found)
     rows = np.array(ids, dtype=np.int32).reshape(len(ids), data.rows)
-    return Anatomy(Schema(tuple(fields), data.schema.modality), tuple(outcomes), tuple(makers)), rows
+    return Anatomy(Schema(fields, data.schema.modality), tuple(outcomes), tuple(makers)), rows
 
 
 def make_batches(
@@ -131,8 +143,9 @@ def _batches(
     numbers: list[Ints],
     rng: np.random.Generator,
 ) -> Iterator[pa.Table]:
-    for start in range(0, n, BATCH_ROWS):
-        size = min(BATCH_ROWS, n - start)
+    most = max(LEAST_BATCH, min(BATCH_ROWS, BATCH_CELLS // max(1, len(anatomy.schema))))
+    for start in range(0, n, most):
+        size = min(most, n - start)
         cells = {name: flat(fixed.column(name).slice(start, size)) for name in fixed.column_names}
         places = {name: anatomy.position(name) for name in cells}
         held = {i: ids_of(anatomy.outcomes[i], cells[name]) for name, i in places.items() if i is not None}
@@ -161,7 +174,9 @@ def _checked(anatomy: Anatomy, n: int, given: pa.Table | None) -> pa.Table:
     return normalise(given).table
 
 
-def with_new_identifiers(table: pa.Table, like: Dataset, *, rng: np.random.Generator) -> pa.Table:
+def with_new_identifiers(
+    table: pa.Table, like: Dataset, *, held: Sequence[str] = (), rng: np.random.Generator
+) -> pa.Table:
     """The rows with identifiers that are unique among all of them.
 
     For rows that were made in several tasks, each of which numbered its own from the start.
@@ -169,11 +184,12 @@ def with_new_identifiers(table: pa.Table, like: Dataset, *, rng: np.random.Gener
     Args:
         table: made rows, in storage types.
         like: the training rows, whose identifiers show the form and are not used again.
+        held: columns that stay as they are.
         rng: a stream of the task that joins the parts.
     """
     salt = int(rng.integers(2**63))
     for field in like.schema:
-        if field.role not in (Role.KEY, Role.ENTITY) or field.name not in table.column_names:
+        if field.role not in (Role.KEY, Role.ENTITY) or field.name in held or field.name not in table.column_names:
             continue
         array = flat(normalise(like.table((field.name,))).table.column(0))
         if makes_identifiers(field, array):

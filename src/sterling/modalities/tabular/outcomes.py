@@ -11,6 +11,7 @@ import pyarrow.compute as pc
 
 from sterling.kernel.schema import Field, Kind
 from sterling.modalities.tabular.canonical import canonical, floats, seconds, texts
+from sterling.stats.sequential_trees import SPIKE
 from sterling.stats.word_chain import WordChain, fit_chain, sample_texts
 
 if TYPE_CHECKING:
@@ -21,8 +22,9 @@ if TYPE_CHECKING:
     Ids = NDArray[np.int32]
 
 ORDERED = (Kind.NUMBER, Kind.DATETIME)
-# A number that occurs so often is a spike (0, 40 hours, 9.99) and is made exactly.
-SPIKE = 5
+# A made number may lie among so many neighbours on either side of the training value it is drawn from;
+# among fewer in a column of few values, whose shape they would blur.
+NEIGHBOURS, FEW = 5, 40
 # Floats with more decimals than this are taken as continuous.
 MOST_DECIMALS = 6
 # Whole numbers beyond this are not exact as float64: no grid is sought among them.
@@ -39,7 +41,7 @@ class Outcome:
             A text column has one value that stands for "any text".
         keys: [k] float64 the values as numbers; their place for categories.
         counts: [k] how often each occurs.
-        reach: [k] how far a made value may lie from the value: half way to the nearer neighbour; 0 for
+        reach: [k] how far a made value may lie from the value: half way to the nearer fifth neighbour; 0 for
             spikes, categories, and numbers that are stored as text.
         step: all values lie on a grid of this step (1 for whole numbers, .01 for cents); 0 = continuous.
         chain: makes the texts of a text column.
@@ -101,7 +103,7 @@ def cells_of(outcome: Outcome, ids: Ids, *, smoothing: float, rng: np.random.Gen
     Args:
         outcome: of the column.
         ids: [n] as `outcome_of` gives them.
-        smoothing: 0 = training values only, 1 = anywhere up to half way to the next training value.
+        smoothing: 0 = training values only, 1 = anywhere up to half way to the fifth training value from it.
             Spikes, the grid and the observed range are kept at any smoothing.
         rng: the stream of this task.
     """
@@ -120,7 +122,7 @@ def cells_of(outcome: Outcome, ids: Ids, *, smoothing: float, rng: np.random.Gen
 
 def _text_outcome(field: Field, array: pa.Array) -> tuple[Outcome, Ids]:
     words = texts(array.drop_null()).to_pylist()
-    chain = fit_chain(words) if words else None
+    chain = fit_chain(words, least=SPIKE) if words else None
     some = np.arange(1 if words else 0)
     known = pa.array(["any text"] * some.size, pa.string())
     ids = np.where(array.is_null().to_numpy(zero_copy_only=False), -1, 0).astype(np.int32)
@@ -174,12 +176,21 @@ def _grid(values: pa.Array) -> float:
 
 
 def _reach(values: Floats, counts: Ints) -> Floats:
-    """[k] half the way to the nearer neighbour; 0 for spikes and where there is no finite neighbour."""
+    """[k] half the way to the nearer fifth neighbour, within the range; 0 for spikes and without finite ones.
+
+    Half the way to the next value would give a value among close ones back more often than a stranger's: of the unique
+    weights of Adult, 13 % of the training rows' and 3 % of other people's came out. Five neighbours: 4 % and 3 %.
+    """
     if values.size < 2:
         return np.zeros(values.size)
+    last, at = values.size - 1, np.arange(values.size)
+    far = min(NEIGHBOURS, max(1, values.size // FEW))
     with np.errstate(invalid="ignore", over="ignore"):
-        gaps = np.diff(values) / 2
-    nearer = np.minimum(np.append(gaps[0], gaps), np.append(gaps, gaps[-1]))
+        up = np.where(at < last, values[np.minimum(at + far, last)] - values, np.inf)
+        down = np.where(at > 0, values - values[np.maximum(at - far, 0)], np.inf)
+        below = np.where(at > 0, values - values[0], np.inf)
+        room = np.minimum(below, np.where(at < last, values[-1] - values, np.inf))
+    nearer = np.minimum(np.minimum(up, down) / 2, room)
     return np.where((counts < SPIKE) & np.isfinite(nearer), nearer, 0.0)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 
 from sterling.kernel.schema import Field, Kind, Role
 
@@ -43,6 +43,9 @@ def overridden(spec: Field, override: Override) -> Field:
         low=spec.low if override.low is None else override.low,
         high=spec.high if override.high is None else override.high,
         nullable=spec.nullable if override.nullable is None else override.nullable,
+        declared=tuple(
+            f.name for f in fields(override) if f.name != "missing" and getattr(override, f.name) is not None
+        ),
     )
 
 

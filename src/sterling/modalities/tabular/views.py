@@ -14,7 +14,7 @@ from sterling.kernel.dataset import Dataset
 from sterling.kernel.errors import UnrelatedInput
 from sterling.kernel.schema import Field, Kind, Role, Schema
 from sterling.kernel.view import Column, View
-from sterling.modalities.tabular.canonical import canonical, floats, seconds, sorted_levels
+from sterling.modalities.tabular.canonical import canonical, flat, floats, seconds, sorted_levels, texts
 from sterling.modalities.tabular.hashing import row_hashes
 from sterling.modalities.tabular.infer import PROVENANCE
 from sterling.modalities.tabular.memory import plain_table
@@ -22,7 +22,7 @@ from sterling.modalities.tabular.roles import shared_columns
 from sterling.modalities.tabular.words import token_columns
 
 if TYPE_CHECKING:
-    from sterling.kernel.view import AnyArray, Floats
+    from sterling.kernel.view import AnyArray, Floats, Ints
 
 # Real columns of at most so many values are a grid, and what lies this near to a point of it (in parts of the
 # number; single precision keeps 6e-8) is that point.
@@ -46,7 +46,7 @@ class Tabular:
         as its length in characters, as "name (length)", as a sequence of words, and in full in the hashes.
         A number that storage alone sets apart from one of few real values is that value. An infinite one is
         set one range beyond the finite ones of all sets, so that it stays apart and
-        nothing overflows.
+        nothing overflows. Where every set has the first one's entity column, records know whose they are.
 
         Raises:
             UnrelatedInput: if the sets share no column that can be compared.
@@ -56,6 +56,7 @@ class Tabular:
         cells = [[canonical(t.column(f.name), f) for f in fields] for t in tables]
         encoded = [_encode(f, [row[i] for row in cells]) for i, f in enumerate(fields)]
         names = [f.name for f in fields]
+        whose = _entities(sets)
         spoken = [token_columns(f.name, [row[i] for row in cells]) for i, f in enumerate(fields) if f.kind is Kind.TEXT]
         return tuple(
             View(
@@ -64,6 +65,7 @@ class Tabular:
                 columns=tuple(columns[i] for columns in encoded),
                 hashes=row_hashes(pa.table(cells[i], names=names)),
                 sequences=tuple(words[i] for words in spoken) or None,
+                entities=None if whose is None else whose[i],
             )
             for i, one in enumerate(sets)
         )
@@ -131,6 +133,19 @@ def _encode(spec: Field, cells: list[pa.Array]) -> tuple[Column, ...]:
     lengths = [floats(pc.utf8_length(c)) for c in cells]
     named = replace(plain, name=f"{spec.name} (length)", kind=Kind.NUMBER, unit="characters", integer=True)
     return tuple(replace(named, values=v) for v in lengths)
+
+
+def _entities(sets: Sequence[Dataset]) -> list[Ints] | None:
+    """[n] per set: whose record each is, by name; a record that names none stands alone. None without such a column."""
+    who = next(iter(sets[0].schema.with_role(Role.ENTITY)), None)
+    if who is None or any(who.name not in one.schema for one in sets):
+        return None
+    named = [texts(flat(plain_table(one, (who.name,)).column(0))) for one in sets]
+    whole = pa.chunked_array(named).combine_chunks()
+    codes = whole.dictionary_encode().indices.fill_null(-1).to_numpy(zero_copy_only=False).astype(np.int64)
+    alone = codes < 0
+    codes[alone] = int(codes.max(initial=-1)) + 1 + np.arange(int(alone.sum()))
+    return np.split(codes, np.cumsum([len(names) for names in named])[:-1])
 
 
 def _codes(cells: list[pa.Array]) -> tuple[list[AnyArray], tuple[str, ...]]:
