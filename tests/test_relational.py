@@ -234,7 +234,8 @@ def test_second_parents_are_of_the_kind_that_the_family_has(keep: bool) -> None:
         relations, tables=tuple(replace(t, keep=keep and t.name == "products") for t in relations.tables)
     )
     # Extremes that few share are protected by default: the few products that sell most would sell less.
-    made = frames(relational_generate(real, relations=relations, settings={"protect": 1}, seed=2))
+    # A split must gain less than by default here, for the families are few: `evidence` blurs what few rows show.
+    made = frames(relational_generate(real, relations=relations, settings={"protect": 1, "evidence": 5.0}, seed=2))
     assert mixed_families(real) > 0.48
     assert mixed_families(made) == pytest.approx(mixed_families(real), abs=0.07)
     sold = [
