@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pytest
 
 import sterling
 from sterling.api.canaries import draw_pairs, planted
+from sterling.api.generate import sample_from, write_out
 from sterling.decide.result import Result
 from sterling.kernel.errors import InputError
 from sterling.kernel.estimate import Estimate
 from sterling.kernel.finding import Finding, Status
+from sterling.sources.split import split
 
 
 @pytest.fixture(scope="module")
@@ -32,8 +37,24 @@ def made(real: pa.Table, where: Path, name: str, canaries: int = 70, **settings:
     return told(sterling.compare(real, out, effort="fast"))
 
 
+@dataclass(frozen=True)
+class Copier:
+    """Makes the rows that it learned from."""
+
+    def fit(self, data: sterling.Dataset, *, rng: np.random.Generator) -> pa.Table:
+        return data.table()
+
+    def sample(
+        self, fitted: pa.Table, n: int, *, rng: np.random.Generator, given: pa.Table | None = None
+    ) -> Iterator[pa.Table]:
+        yield fitted.take(pa.array(rng.permutation(fitted.num_rows)[:n]))
+
+
 def test_a_generator_that_copies_its_rows_lets_them_out(real: pa.Table, tmp_path: Path) -> None:
-    found = made(real, tmp_path, "cart", min_leaf=1)
+    train, _ = split(sterling.load(real))
+    copied = sample_from(train, Copier(), name="copier", rows=1500, seed=4, canaries=70)
+    write_out(copied.batches(), tmp_path / "copier", like=copied)
+    found = told(sterling.compare(real, tmp_path / "copier", effort="fast"))
     assert found.status is Status.FAIL
     assert isinstance(found.result, Estimate)
     assert found.result.n == 70

@@ -46,7 +46,7 @@ def fit_outcome(codes: Codes, ids: Ids, coder: Coder, *, rng: np.random.Generato
     Args:
         codes: [d, n] codes of the other columns.
         ids: [n] ids of the column's values; -1 = missing.
-        coder: from `pool_weights.byte_coder`.
+        coder: from `byte_coder`.
         rng: draws the rows that say when to stop.
 
     Returns:
