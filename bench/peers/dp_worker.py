@@ -54,7 +54,7 @@ def snsynth_of(name: str, **settings: object) -> Make:
     return make
 
 
-def opendp_of(name: str) -> Make:
+def opendp_of(name: str, **settings: float) -> Make:
     def make(train: pd.DataFrame, sizes: dict[str, int], epsilon: float, delta: float, _seed: int) -> pd.DataFrame:
         import opendp.prelude as dp
         import polars as pl
@@ -65,7 +65,7 @@ def opendp_of(name: str) -> Make:
             data=pl.from_pandas(train).lazy(), privacy_unit=dp.unit_of(contributions=1),
             privacy_loss=dp.loss_of(rho=rho),
         )  # fmt: skip
-        algorithm = dp.mbi.AIM(queries=2) if name == "aim" else dp.mbi.MST()
+        algorithm = dp.mbi.AIM(queries=2, **settings) if name == "aim" else dp.mbi.MST()
         table = (
             context.query(rho=rho)
             .select(*train.columns)
@@ -73,7 +73,7 @@ def opendp_of(name: str) -> Make:
             .release()
         )
         made = table.synthesize(rows=len(train), method="sample").to_pandas()[list(train.columns)]
-        # Its default, rounding, ties columns together that its model holds independent: pairs .113 in place of sampling.
+        # Its default, rounding, ties columns together that its model holds independent: pairs .113, not .042.
         # OpenDP adds a level for "missing"; whatever was given to it is read as the last level.
         return made.apply(lambda column: column.fillna(sizes[column.name] - 1).astype("int64"))
 
@@ -128,13 +128,16 @@ def rho_of(epsilon: float, delta: float) -> float:
 PEERS: dict[str, tuple[Make, str]] = {
     "sterling aim": (sterling_of(), "sterling"),
     "dpmm AIM": (dpmm_of("aim"), "dpmm"),
+    "dpmm AIM, 2 MB": (dpmm_of("aim", max_model_size=2), "dpmm"),
     "dpmm MST": (dpmm_of("mst"), "dpmm"),
     "dpmm PrivBayes+PGM": (dpmm_of("privbayes"), "dpmm"),
     "smartnoise AIM": (snsynth_of("aim"), "smartnoise-synth"),
+    "smartnoise AIM, 2 MB": (snsynth_of("aim", max_model_size=2), "smartnoise-synth"),
     "smartnoise MST": (snsynth_of("mst"), "smartnoise-synth"),
     "smartnoise MWEM": (snsynth_of("mwem"), "smartnoise-synth"),
     "smartnoise PATE-CTGAN": (snsynth_of("patectgan"), "smartnoise-synth"),
     "OpenDP AIM (mbi)": (opendp_of("aim"), "opendp"),
+    "OpenDP AIM (mbi), 2 MB": (opendp_of("aim", max_size=2.0), "opendp"),
     "OpenDP MST (mbi)": (opendp_of("mst"), "opendp"),
 }
 
