@@ -18,6 +18,7 @@ from sterling.kernel.errors import InputError, UnknownName
 from sterling.kernel.protocols import OnEvent, silent
 from sterling.kernel.schema import Field, Kind, Role, Schema
 from sterling.modalities.tabular.canonical import canonical, flat, floats, seconds, texts
+from sterling.modalities.tabular.given import refuse_unknown
 from sterling.modalities.tabular.storage import normalise, storage_type, to_storage
 
 NUMBERS = (Kind.NUMBER, Kind.DATETIME)
@@ -118,9 +119,7 @@ def _read(train: Dataset, source: Any, rows: int) -> dict[str, pa.Array]:
                 f"--given {source!r} is neither column=value nor a file", mend="write it as --given sex=Female"
             ) from err
         raise
-    strange = next((n for n in table.column_names if n not in train.schema), None)
-    if strange is not None:
-        raise UnknownName.among(strange, train.schema.names, what="column to hold fixed")
+    refuse_unknown(train.schema, table.column_names)
     if table.num_rows != rows:
         raise InputError(
             f"the given columns have {table.num_rows:,} rows and {rows:,} are to be made",
@@ -159,10 +158,11 @@ def _seen(train: Dataset, asked: pa.Table, *, on_event: OnEvent) -> None:
         there, new = flat(known.column(name)), flat(wanted.column(name))
         if field.kind is Kind.CATEGORY:
             categories.append(name)
-            strange = pc.unique(texts(new)).filter(pc.invert(pc.is_in(pc.unique(texts(new)), pc.unique(texts(there)))))
-            if len(strange.drop_null()):
+            levels, seen = (pc.unique(texts(a)).drop_null() for a in (new, there))
+            strange = levels.filter(pc.invert(pc.is_in(levels, seen)))
+            if len(strange):
                 raise UnknownName.among(
-                    str(strange.drop_null()[0]), map(str, pc.unique(texts(there)).drop_null().to_pylist()),
+                    str(strange[0]), map(str, seen.to_pylist()),
                     what=f"value of {name} among the {train.rows:,} rows to learn from",
                 )  # fmt: skip
         elif field.kind in NUMBERS:

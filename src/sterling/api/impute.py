@@ -84,7 +84,7 @@ def impute(
         InputError: for a table without gaps that can be filled and nothing to redraw, identifiers or texts to
             fill, `fix` without `redraw`, sets < 1.
     """
-    from sterling.api.generate import check_out
+    from sterling.api.generate import check_out, write_out
 
     if sets < 1:
         raise InputError(f"cannot make {sets} sets", mend="ask for at least one: --sets 1")
@@ -97,8 +97,6 @@ def impute(
         data.schema[name]
     made = _redrawn(data, redraw, fix, sets, seed, on_event) if redraw else _filled(data, columns, sets, seed, on_event)
     for path, one in zip(_paths(out, sets), made.sets, strict=False):
-        from sterling.api.generate import write_out
-
         write_out(one.batches(), path, like=one)
     return made
 

@@ -14,12 +14,12 @@ from sterling.kernel.errors import InputError
 from sterling.kernel.schema import Schema
 from sterling.kernel.table import Table
 from sterling.modalities.tabular.canonical import flat
+from sterling.modalities.tabular.given import checked_given
 from sterling.modalities.tabular.private_domain import Domain, given_codes
 from sterling.modalities.tabular.private_table import (
     BATCH_ROWS,
     PrivateTable,
     Wish,
-    checked_given,
     read_private,
     write_batches,
 )
@@ -154,7 +154,7 @@ class Aim:
         """
         if n < 1:
             raise InputError(f"cannot make {n} rows", mend="ask for at least one: -n 1000")
-        fixed = checked_given(fitted.table, n, given)
+        fixed = checked_given(fitted.table.schema, n, given)
         held = _held_codes(fitted.table, fixed)
         patterns = np.unique(held, axis=1).shape[1] if held.size else 0
         if patterns > MOST_PATTERNS:

@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from sterling.kernel.dataset import Dataset
-from sterling.kernel.errors import InputError, UnknownName
+from sterling.kernel.errors import InputError
 from sterling.kernel.schema import Role, Schema
 from sterling.modalities.tabular.anatomy import BATCH_ROWS
 from sterling.modalities.tabular.canonical import flat
@@ -25,9 +25,10 @@ from sterling.modalities.tabular.event_table import (
     take_events_apart,
     time_cells,
 )
+from sterling.modalities.tabular.given import checked_given
 from sterling.modalities.tabular.identifiers import identifiers
 from sterling.modalities.tabular.outcomes import cells_of, ids_of
-from sterling.modalities.tabular.storage import normalise, to_storage
+from sterling.modalities.tabular.storage import to_storage
 from sterling.modalities.tabular.structure import Structure, mine_structure, reduce, restore
 from sterling.modalities.tabular.structure_steps import MissingWith
 from sterling.stats.binning import MOST_BINS
@@ -396,13 +397,7 @@ def _checked(fitted: FittedEvents, n: int, given: pa.Table | None) -> dict[str, 
                 f"{name} follows from other columns and cannot be held fixed by itself",
                 mend=f"fit it as a column of its own: --set first={name}",
             )
-        if name not in table.schema:
-            raise UnknownName.among(name, table.schema.names, what="column to hold fixed")
-    if given.num_rows != n:
-        raise InputError(
-            f"the columns to hold fixed have {given.num_rows} rows and {n} are to be made",
-            mend=f"give {n} rows, or ask for -n {given.num_rows}",
-        )
+    plain = checked_given(table.schema, n, given)
     free = {table.outcomes[j].field.name for j in table.varying if table.outcomes[j].chain is None}
     free |= {table.time.name} if table.time is not None else set()
     moving = [name for name in given.column_names if name in free]
@@ -412,7 +407,6 @@ def _checked(fitted: FittedEvents, n: int, given: pa.Table | None) -> dict[str, 
             f"{', '.join(moving)} changes from event to event and cannot be held fixed",
             mend=f"hold columns that stay the same of an entity: {steady}",
         )
-    plain = normalise(given).table
     fixed = {name: flat(plain.column(name)) for name in plain.column_names}
     _refuse_order(fitted, list(fixed))
     return fixed

@@ -16,11 +16,12 @@ import numpy as np
 import pyarrow as pa
 
 from sterling.kernel.dataset import Dataset
-from sterling.kernel.errors import InputError, UnknownName
+from sterling.kernel.errors import InputError
 from sterling.kernel.extras import need
 from sterling.kernel.schema import Kind
 from sterling.modalities.tabular.anatomy import BATCH_ROWS, Anatomy, take_apart
 from sterling.modalities.tabular.canonical import flat, texts
+from sterling.modalities.tabular.given import checked_given
 from sterling.modalities.tabular.identifiers import identifiers, running_numbers
 from sterling.modalities.tabular.outcomes import cells_of
 from sterling.modalities.tabular.storage import normalise, to_storage
@@ -121,18 +122,15 @@ class TabularArgn:
             UnknownName: for a given column that is not there.
             InputError: for n < 1, or given columns of another length.
         """
-        for name in given.column_names if given is not None else ():
-            if name not in fitted.anatomy.schema:
-                raise UnknownName.among(name, fitted.anatomy.schema.names, what="column to hold fixed")
-        if n < 1 or (given is not None and given.num_rows != n):
-            held = "" if given is None else f", with {given.num_rows} given"
-            raise InputError(f"cannot make {n} rows{held}", mend="ask for at least one, and as many as are given")
+        if n < 1:
+            raise InputError(f"cannot make {n} rows", mend="ask for at least one: -n 1000")
+        fixed = checked_given(fitted.anatomy.schema, n, given)
         need("mostlyai.engine", extra="neural")
-        return self._rows(fitted, n, given, rng)
+        return self._rows(fitted, n, fixed, rng)
 
-    def _rows(self, fitted: FittedNetwork, n: int, given: Batch | None, rng: np.random.Generator) -> Iterator[Batch]:
+    def _rows(self, fitted: FittedNetwork, n: int, fixed: Batch, rng: np.random.Generator) -> Iterator[Batch]:
         anatomy = fitted.anatomy
-        held = {} if given is None else {c: flat(normalise(given).table.column(c)) for c in given.column_names}
+        held = {name: flat(fixed.column(name)) for name in fixed.column_names}
         salt = int(rng.integers(2**63))
         cells: dict[str, Any] = self._drawn(fitted, n, held, seed=int(rng.integers(2**31)))
         for outcome, missing in zip(anatomy.outcomes, fitted.missing, strict=True):

@@ -6,19 +6,18 @@ import math
 import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sterling.kernel.estimate import Estimate
 from sterling.kernel.finding import Finding, Json, Status
 from sterling.report import svg
-from sterling.report.figures import minus, short, span
+from sterling.report.figures import short, span
 from sterling.report.page import MEANING, TONE
+from sterling.report.templates import FOLDER, templates
 
 if TYPE_CHECKING:
     from sterling.decide.result import Result
 
-FOLDER = Path(__file__).parent
 RADIUS = 9.0
 POWER = 0.9
 
@@ -86,17 +85,9 @@ def render_drill(result: Result, *, created: str = "") -> str:
     Returns:
         The whole file; every name in it is escaped.
     """
-    from jinja2 import Environment, FileSystemLoader, StrictUndefined
     from markupsafe import Markup
 
-    room = Environment(
-        loader=FileSystemLoader(FOLDER),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    room.filters["minus"] = minus
+    room = templates()
     faults = [_line(f) for f in result.findings if f.measure == "drill_floor" and f.status is not Status.NOT_APPLICABLE]
     verdict = result.decision.verdict
     asked = [r.reason for r in result.decision.rules if r.verdict is verdict] or [

@@ -6,7 +6,6 @@ import json
 import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from sterling.kernel import registry
@@ -17,16 +16,16 @@ from sterling.kernel.protocols import mark_of
 from sterling.kernel.table import Table
 from sterling.report.chart import learning_curve
 from sterling.report.curve import Curve, Placed, parse_curve
-from sterling.report.figures import count, minus, number, rows_text, span
+from sterling.report.figures import count, number, rows_text, span
 from sterling.report.forest import forest
 from sterling.report.pictures import Drawing, draw
 from sterling.report.recipient import SMALL, recipients
+from sterling.report.templates import FOLDER, templates
 
 if TYPE_CHECKING:
     from sterling.decide.result import InputRecord, Result
 
 Audience = Literal["owner", "recipient"]
-FOLDER = Path(__file__).parent
 # One word each for people who will not look the code up.
 MEANING = {
     Verdict.SHIP: "good to use",
@@ -151,17 +150,9 @@ def render(result: Result, *, audience: Audience, created: str, before: str = ""
     Returns:
         The whole file. Every name and sentence in it is escaped: column names are strangers' text.
     """
-    from jinja2 import Environment, FileSystemLoader, StrictUndefined
     from markupsafe import Markup
 
-    room = Environment(
-        loader=FileSystemLoader(FOLDER),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    room.filters["minus"] = minus
+    room = templates()
     page = page_of(recipients(result) if audience == "recipient" else result, audience=audience, created=created)
     style = (FOLDER / "report.css").read_text(encoding="utf-8")
     template = room.get_template("report.jinja")

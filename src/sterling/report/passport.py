@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Literal
 
 from sterling.kernel.finding import Json
+from sterling.report.templates import FOLDER, templates
 
 Audience = Literal["owner", "recipient"]
 Answer = Literal["SHARE", "BLOCK", "INSUFFICIENT"]
-FOLDER = Path(__file__).parent
 TONE = {"SHARE": "go", "BLOCK": "stop", "INSUFFICIENT": "open"}
 MEANING = {
     "SHARE": "nothing tried tells on the people behind it",
@@ -95,7 +94,7 @@ def render_passport(passports: Sequence[Passport], *, created: str) -> str:
     from markupsafe import Markup
 
     style = "\n".join((FOLDER / name).read_text(encoding="utf-8") for name in ("report.css", "passport.css"))
-    room = _room()
+    room = templates()
     return room.get_template("passport_page.jinja").render(
         passports=passports, created=created, style=Markup(style), tones=TONE, meanings=MEANING,
     )  # fmt: skip
@@ -106,21 +105,5 @@ def passport_section(passports: Sequence[Passport]) -> str:
     from markupsafe import Markup
 
     style = Markup((FOLDER / "passport.css").read_text(encoding="utf-8"))
-    template = _room().get_template("passport.jinja")
+    template = templates().get_template("passport.jinja")
     return template.render(passports=passports, style=style, tones=TONE, meanings=MEANING, inside=True)
-
-
-def _room():
-    from jinja2 import Environment, FileSystemLoader, StrictUndefined
-
-    from sterling.report.figures import minus
-
-    room = Environment(
-        loader=FileSystemLoader(FOLDER),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    room.filters["minus"] = minus
-    return room

@@ -9,7 +9,6 @@ Source: Koller & Friedman 2009, Probabilistic Graphical Models, chapters 9 and 1
 from __future__ import annotations
 
 import heapq
-import itertools
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -302,8 +301,3 @@ def _systematic(table: Floats, group: Ints, *, rng: np.random.Generator) -> Ints
         drawn[order[start : start + count]] = np.minimum(found, last)
         start += count
     return drawn
-
-
-def pairs_within(tree: Tree) -> set[Group]:
-    """All pairs of columns that share a clique."""
-    return {pair for clique in tree.cliques for pair in itertools.combinations(clique, 2)}

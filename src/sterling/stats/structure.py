@@ -22,7 +22,7 @@ from sterling.stats.formulas import on_grid as on_grid
 from sterling.stats.rules import least_expected
 
 if TYPE_CHECKING:
-    from sterling.kernel.view import AnyArray, Ints
+    from sterling.kernel.view import AnyArray, Bools, Ints
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,10 +112,7 @@ def find_composite(
     sample = np.stack([columns[j].codes[rows] for j in wanted])
     for some in parts:
         own = together([columns[i] for i in some], rows)
-        order = np.argsort(own, kind="stable")
-        same = own[order][1:] == own[order][:-1]
-        fits = ~((sample[:, order][:, 1:] != sample[:, order][:, :-1]) & same).any(axis=1)
-        for b in (b for b, fit in zip(wanted, fits.tolist(), strict=True) if fit and b not in some):
+        for b in (b for b, no in zip(wanted, _breaks(own, sample).tolist(), strict=True) if not no and b not in some):
             keys, first, at = np.unique(
                 together([columns[i] for i in some]), return_index=True, return_inverse=True
             )  # fmt: skip
@@ -137,6 +134,13 @@ def _needed(columns: Sequence[Coded], some: Sequence[int], b: int) -> float:
         largest = np.maximum.reduceat(counts, np.flatnonzero(first))
         least = min(least, float(counts.sum() - largest.sum()))
     return least
+
+
+def _breaks(own: Ints, sample: Ints) -> Bools:
+    """[k] whether two rows that agree on `own` [m] differ on each line of `sample` [k, m]."""
+    order = np.argsort(own, kind="stable")
+    same = own[order][1:] == own[order][:-1]
+    return ((sample[:, order][:, 1:] != sample[:, order][:, :-1]) & same).any(axis=1)
 
 
 def together(columns: Sequence[Coded], rows: Ints | None = None) -> Ints:
@@ -167,10 +171,7 @@ def find_decided(
     sample = np.stack([columns[j].codes[rows] for j in wanted])
     differ = {j: 1.0 - float(np.square(np.bincount(columns[j].codes) / n).sum()) for j in wanted}
     for a in deciding:
-        own = columns[a].codes[rows]
-        order = np.argsort(own, kind="stable")
-        same = own[order][1:] == own[order][:-1]
-        broken = ((sample[:, order][:, 1:] != sample[:, order][:, :-1]) & same).any(axis=1)
+        broken = _breaks(columns[a].codes[rows], sample)
         repeated = n - np.count_nonzero(np.bincount(columns[a].codes, minlength=columns[a].size))
         for b, no in zip(wanted, broken.tolist(), strict=True):
             expected = repeated * differ[b]

@@ -10,9 +10,10 @@ import numpy as np
 import pyarrow as pa
 
 from sterling.kernel.dataset import Dataset
-from sterling.kernel.errors import InputError, UnknownName
+from sterling.kernel.errors import InputError
 from sterling.kernel.schema import Field, Kind, Role, Schema
 from sterling.modalities.tabular.canonical import flat
+from sterling.modalities.tabular.given import checked_given
 from sterling.modalities.tabular.identifiers import (
     Identifier,
     identifier_of,
@@ -126,7 +127,7 @@ def make_batches(
     """
     if n < 1:
         raise InputError(f"cannot make {n} rows", mend="ask for at least one: -n 1000")
-    fixed = _checked(anatomy, n, given)
+    fixed = checked_given(anatomy.schema, n, given)
     salt = int(rng.integers(2**63))
     numbers = [running_numbers(maker, n, rng=rng) for maker in anatomy.identifiers]
     return _batches(anatomy, n, draw=draw, smoothing=smoothing, fixed=fixed, salt=salt, numbers=numbers, rng=rng)
@@ -157,21 +158,6 @@ def _batches(
             if maker.field.name not in cells:
                 cells[maker.field.name] = identifiers(maker, running[start : start + size], salt=salt)
         yield to_storage(pa.table({name: cells[name] for name in anatomy.schema.names}), anatomy.schema)
-
-
-def _checked(anatomy: Anatomy, n: int, given: pa.Table | None) -> pa.Table:
-    """The given columns, normalised; a table without columns where none are given."""
-    if given is None:
-        return pa.table({})
-    for name in given.column_names:
-        if name not in anatomy.schema:
-            raise UnknownName.among(name, anatomy.schema.names, what="column to hold fixed")
-    if given.num_rows != n:
-        raise InputError(
-            f"the columns to hold fixed have {given.num_rows} rows and {n} are to be made",
-            mend=f"give {n} rows, or ask for -n {given.num_rows}",
-        )
-    return normalise(given).table
 
 
 def with_new_identifiers(

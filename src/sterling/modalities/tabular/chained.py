@@ -15,10 +15,11 @@ import numpy as np
 import pyarrow as pa
 
 from sterling.kernel.dataset import Dataset
-from sterling.kernel.errors import InputError, UnknownName
+from sterling.kernel.errors import InputError
 from sterling.kernel.schema import Role, Schema
 from sterling.modalities.tabular.anatomy import Anatomy, checked_fields, make_batches, take_apart
 from sterling.modalities.tabular.copy_guard import CopyGuard, without_excess
+from sterling.modalities.tabular.given import refuse_unknown
 from sterling.modalities.tabular.memory import MemorySource
 from sterling.modalities.tabular.protect import protect
 from sterling.modalities.tabular.structure import Structure, mine_structure, reduce, restore
@@ -35,7 +36,7 @@ if TYPE_CHECKING:
 
     Codes = NDArray[np.uint8]
 
-# Margins are matched on so many classes a column, of so many columns and pairs at most, and only as far as a share
+# Margins are matched on so many classes a column, of so many columns at most, and only as far as a share
 # lies beyond a part of its standard error: nearer would be nearer than the rows' own law, and tell of the rows.
 CLASSES, MOST_COLUMNS, BAND = 32, 60, 0.25
 # A row of the pool may count for so many.
@@ -65,7 +66,8 @@ class Making:
     Args:
         structure: "mined": what holds in every row is found, taken out and put back; "ignored": left to chance.
         protect: fewest people who may share a level or an extreme, >= 1; see `protect`.
-        pool: rows drawn for each row wanted, >= 1; 1 takes them as they come. With columns held fixed, too.
+        pool: rows drawn for each row wanted, >= 1; 1 takes them as they come. Rows with columns held
+            fixed always are.
         head: "boosted": a declared target of few classes is drawn from boosted trees; "tree": as all columns.
         guard: "copies": copies of single people beyond chance are made again; "none".
     """
@@ -304,9 +306,7 @@ def _constants(fitted: ChainedTable) -> set[str]:
 
 
 def _refuse(fitted: ChainedTable, names: Sequence[str]) -> None:
-    for name in names:
-        if name not in fitted.schema:
-            raise UnknownName.among(name, fitted.schema.names, what="column to hold fixed")
+    refuse_unknown(fitted.schema, names)
     fixed = [name for name in names if name not in _constants(fitted)]
     made = {step.column for step in fitted.structure.steps} & set(fixed)
     places = [j for j in map(fitted.anatomy.position, fixed) if j is not None]

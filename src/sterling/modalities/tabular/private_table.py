@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from sterling.kernel.dataset import Dataset, SplitRole
-from sterling.kernel.errors import InputError, UnknownName
+from sterling.kernel.errors import InputError
 from sterling.kernel.schema import Field, Kind, Role, Schema
 from sterling.modalities.tabular.canonical import flat, texts
 from sterling.modalities.tabular.infer import PROVENANCE
@@ -281,23 +281,3 @@ def _new_identifiers(field: Field, n: int, *, rng: np.random.Generator) -> pa.Ar
         return pa.array([bytes(row).hex() for row in rng.integers(256, size=(n, 16), dtype=np.uint8)], pa.string())
     bits = int(field.storage.lstrip("uint")) - 2
     return pa.array(rng.integers(2 ** min(bits, 61), size=n))
-
-
-def checked_given(table: PrivateTable, n: int, given: pa.Table | None) -> pa.Table:
-    """The given columns, normalised; a table without columns where none are given.
-
-    Raises:
-        UnknownName: for a column that is not there.
-        InputError: for another number of rows.
-    """
-    if given is None:
-        return pa.table({})
-    for name in given.column_names:
-        if name not in table.schema:
-            raise UnknownName.among(name, table.schema.names, what="column to hold fixed")
-    if given.num_rows != n:
-        raise InputError(
-            f"the columns to hold fixed have {given.num_rows} rows and {n} are to be made",
-            mend=f"give {n} rows, or ask for -n {given.num_rows}",
-        )
-    return normalise(given).table
