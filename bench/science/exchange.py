@@ -18,7 +18,6 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 from chart import Series, draw
-from tables import part, raw, views
 
 from sterling.generators.cart import Cart
 from sterling.generators.copula import Copula
@@ -28,6 +27,7 @@ from sterling.kernel.view import View, stack
 from sterling.learners.boosted_trees import BoostedTrees
 from sterling.modalities.tabular import from_table
 from sterling.stats.scores import score_of
+from tables import part, raw, views
 
 SIZES = (50, 100, 200, 500, 1000, 2000, 5000, 10_000, 20_000)
 TEST = 10_000

@@ -13,10 +13,10 @@ from pathlib import Path
 
 import numpy as np
 from chart import Series, draw
-from tables import adult
 
 from sterling.kernel.seeds import stream
 from sterling.learners.boosted_trees import BoostedTrees
+from tables import adult
 
 RATE = 0.05
 FACTS = 20_000
